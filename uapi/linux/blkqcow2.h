@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
+/*
+ * blkqcow2: QCOW2 images as block devices, control interface
+ *
+ * All ioctls are issued on /dev/qcow2-control and need CAP_SYS_ADMIN in the
+ * initial user namespace. Every argument starts with &struct qcow2_ctl_head:
+ * its size makes the structs extensible in both directions. A kernel that
+ * is handed a larger struct than it knows accepts it if the excess is zero
+ * and fails with E2BIG otherwise; a smaller one is read as if zero-filled.
+ */
+#ifndef _UAPI_LINUX_BLKQCOW2_H
+#define _UAPI_LINUX_BLKQCOW2_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+#define QCOW2_CONTROL_NAME	"qcow2-control"
+
+/* Layers in one image (chain), the active one included. */
+#define QCOW2_MAX_LAYERS	256
+
+/* Longest path that QCOW2_CTL_INFO reports, with its NUL. */
+#define QCOW2_PATH_MAX		4096
+
+/**
+ * struct qcow2_ctl_head - start of every argument
+ * @size: size of the whole argument struct in bytes, set by the caller
+ * @flags: QCOW2_*_F_* of the command; unknown bits fail with EINVAL
+ * @err_buf: user address of a buffer for a message, or 0
+ * @err_len: size of that buffer in bytes
+ * @reserved: must be 0
+ *
+ * On failure the kernel writes a NUL-terminated sentence into the buffer
+ * that says what is wrong with which file. On success the buffer holds an
+ * empty string.
+ */
+struct qcow2_ctl_head {
+	__u32 size;
+	__u32 flags;
+	__u64 err_buf;
+	__u32 err_len;
+	__u32 reserved;
+};
+
+/* Formats of a layer. The kernel never probes. */
+enum qcow2_layer_format {
+	QCOW2_FORMAT_QCOW2	= 1,
+	QCOW2_FORMAT_RAW	= 2,
+};
+
+/**
+ * struct qcow2_ctl_layer - one file of the chain
+ * @fd: the open file. Layer 0 is open for reading, and for writing unless
+ *	the device is attached read-only; all others for reading
+ * @format: &enum qcow2_layer_format
+ */
+struct qcow2_ctl_layer {
+	__s32 fd;
+	__u32 format;
+};
+
+/* The device is read-only, and so is its layer 0. */
+#define QCOW2_ATTACH_F_READONLY	(1U << 0)
+
+/**
+ * struct qcow2_ctl_attach - QCOW2_CTL_ATTACH: make a device of a chain
+ * @head: see &struct qcow2_ctl_head; flags are QCOW2_ATTACH_F_*
+ * @index: in: wanted N of /dev/qcow2N, or -1 for the first free one;
+ *	out: the N that was given
+ * @nr_layers: number of elements behind @layers, at least 1
+ * @layers: user address of an array of &struct qcow2_ctl_layer, the active
+ *	layer first, the base last. Backing files must be complete: the
+ *	array ends where the chain ends
+ * @cache_bytes: bound for the metadata cache of the device in bytes, 0 for
+ *	the default
+ */
+struct qcow2_ctl_attach {
+	struct qcow2_ctl_head head;
+	__s32 index;
+	__u32 nr_layers;
+	__u64 layers;
+	__u64 cache_bytes;
+};
+
+/* Detach when the last opener closes, if the device is in use. */
+#define QCOW2_DETACH_F_DEFERRED	(1U << 0)
+/* Detach at once; I/O that waits or arrives later fails. */
+#define QCOW2_DETACH_F_FORCE	(1U << 1)
+
+/**
+ * struct qcow2_ctl_detach - QCOW2_CTL_DETACH: remove a device
+ * @head: see &struct qcow2_ctl_head; flags are QCOW2_DETACH_F_*
+ * @index: N of /dev/qcow2N
+ * @reserved: must be 0
+ *
+ * Without flags a device that is open fails with EBUSY.
+ */
+struct qcow2_ctl_detach {
+	struct qcow2_ctl_head head;
+	__s32 index;
+	__u32 reserved;
+};
+
+/* Do not freeze the file systems on the disk and its partitions. */
+#define QCOW2_FREEZE_F_NO_FS	(1U << 0)
+
+/**
+ * struct qcow2_ctl_freeze - QCOW2_CTL_FREEZE: open a window
+ * @head: see &struct qcow2_ctl_head; flags are QCOW2_FREEZE_F_*
+ * @index: N of /dev/qcow2N
+ * @reserved: must be 0
+ *
+ * When it returns 0 the image on disk is complete and clean, nothing of it
+ * is cached, and its locks are released. I/O to the device waits.
+ * EBUSY if the device is frozen already.
+ */
+struct qcow2_ctl_freeze {
+	struct qcow2_ctl_head head;
+	__s32 index;
+	__u32 reserved;
+};
+
+/**
+ * struct qcow2_ctl_thaw - QCOW2_CTL_THAW: close a window
+ * @head: see &struct qcow2_ctl_head; no flags yet
+ * @index: N of /dev/qcow2N
+ * @nr_layers: 0 to read the files again that the device has, otherwise the
+ *	number of elements behind @layers
+ * @layers: as in &struct qcow2_ctl_attach: the chain to go on with
+ *
+ * On failure the device stays frozen, with the chain it had.
+ * EINVAL if the device is not frozen.
+ */
+struct qcow2_ctl_thaw {
+	struct qcow2_ctl_head head;
+	__s32 index;
+	__u32 nr_layers;
+	__u64 layers;
+};
+
+enum qcow2_state {
+	QCOW2_STATE_LIVE	= 1,
+	QCOW2_STATE_FREEZING	= 2,
+	QCOW2_STATE_FROZEN	= 3,
+	QCOW2_STATE_THAWING	= 4,
+	QCOW2_STATE_FAILED	= 5,	/* only reads are served */
+	QCOW2_STATE_DETACHING	= 6,
+};
+
+/* Report the first device whose number is @index or greater. */
+#define QCOW2_INFO_F_NEXT	(1U << 0)
+
+/* qcow2_ctl_info.dev_flags */
+#define QCOW2_DEV_F_READONLY	(1U << 0)
+/* Detaches when the last opener closes. */
+#define QCOW2_DEV_F_DEFERRED	(1U << 1)
+/* At least one layer's file takes no direct I/O. */
+#define QCOW2_DEV_F_BUFFERED	(1U << 2)
+
+/**
+ * struct qcow2_ctl_info - QCOW2_CTL_INFO: what a device is and does
+ * @head: see &struct qcow2_ctl_head; flags are QCOW2_INFO_F_*
+ * @index: in: N of /dev/qcow2N; out: the one reported
+ * @state: out: &enum qcow2_state
+ * @dev_flags: out: QCOW2_DEV_F_*
+ * @nr_layers: out: layers in the chain
+ * @layer: in: the layer to describe in the layer_* fields and @path
+ * @layer_format: out: &enum qcow2_layer_format
+ * @layer_version: out: QCOW2 version, 0 for raw
+ * @layer_cluster_bits: out: log2 of the cluster size in bytes, 0 for raw
+ * @layer_refcount_bits: out: width of a refcount in bits, 0 for raw
+ * @layer_virtual_size: out: bytes
+ * @layer_incompatible: out: incompatible feature bits
+ * @layer_compatible: out: compatible feature bits
+ * @layer_autoclear: out: autoclear feature bits
+ * @path: in: user address of a buffer for the layer's path, or 0
+ * @path_len: in: its size in bytes
+ * @logical_block_size: out: of the disk, in bytes
+ * @size_bytes: out: capacity of the disk
+ * @frozen_ns: out: how long the device has been frozen, 0 if it is not
+ * @cache_bytes: out: bound of the metadata cache
+ * @cache_used: out: bytes in it
+ * @nr_commits: out: metadata commits since attach
+ * @nr_flushes: out: barriers sent to the active file since attach
+ * @nr_allocated: out: clusters allocated since attach
+ * @nr_freed: out: clusters whose refcount was lowered since attach
+ * @nr_direct: out: requests sent from queue_rq without a worker
+ * @nr_worker: out: requests that took a worker
+ *
+ * ENODEV if there is no such device (with QCOW2_INFO_F_NEXT: none at or
+ * after @index).
+ */
+struct qcow2_ctl_info {
+	struct qcow2_ctl_head head;
+	__s32 index;
+	__u32 state;
+	__u32 dev_flags;
+	__u32 nr_layers;
+	__u32 layer;
+	__u32 layer_format;
+	__u32 layer_version;
+	__u32 layer_cluster_bits;
+	__u32 layer_refcount_bits;
+	__u32 logical_block_size;
+	__u64 layer_virtual_size;
+	__u64 layer_incompatible;
+	__u64 layer_compatible;
+	__u64 layer_autoclear;
+	__u64 path;
+	__u32 path_len;
+	__u32 reserved;
+	__u64 size_bytes;
+	__u64 frozen_ns;
+	__u64 cache_bytes;
+	__u64 cache_used;
+	__u64 nr_commits;
+	__u64 nr_flushes;
+	__u64 nr_allocated;
+	__u64 nr_freed;
+	__u64 nr_direct;
+	__u64 nr_worker;
+};
+
+#define QCOW2_CTL_ATTACH	_IOWR(0xB9, 0x00, struct qcow2_ctl_attach)
+#define QCOW2_CTL_DETACH	_IOW(0xB9, 0x01, struct qcow2_ctl_detach)
+#define QCOW2_CTL_FREEZE	_IOW(0xB9, 0x02, struct qcow2_ctl_freeze)
+#define QCOW2_CTL_THAW		_IOW(0xB9, 0x03, struct qcow2_ctl_thaw)
+#define QCOW2_CTL_INFO		_IOWR(0xB9, 0x04, struct qcow2_ctl_info)
+
+#endif /* _UAPI_LINUX_BLKQCOW2_H */
