@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The allocator of clusters in the active layer's file.
+ *
+ * Clusters are handed out upwards from a cursor below which none is free, so
+ * what is written in sequence lies in sequence. The file is extended ahead in
+ * large steps, and what has been added reads as zeroes: a cluster from there
+ * needs no padding.
+ */
+#include <linux/sizes.h>
+#include <linux/slab.h>
+#include "qcow2.h"
+
+#define QCOW2_EXTEND_MIN	SZ_1M
+#define QCOW2_EXTEND_MAX	SZ_64M
+
+static bool qcow2_overlaps(struct qcow2_layer *layer, u64 first, u64 nr,
+			   u64 host, u64 bytes)
+{
+	u64 start = host >> layer->cluster_bits;
+	u64 end = (host + bytes + qcow2_cluster_size(layer) - 1) >>
+		  layer->cluster_bits;
+
+	return bytes && first < end && start < first + nr;
+}
+
+/**
+ * qcow2_alloc_is_static() - do these clusters hold metadata that never moves?
+ * @image: the image
+ * @first: first host cluster number
+ * @nr: clusters
+ *
+ * A refcount of 0 for one of them is a lie that would destroy the image.
+ */
+bool qcow2_alloc_is_static(struct qcow2_image *image, u64 first, u64 nr)
+{
+	struct qcow2_layer *layer = qcow2_active(image);
+	struct qcow2_header *h = &layer->header;
+
+	return qcow2_overlaps(layer, first, nr, 0, 1) ||
+	       qcow2_overlaps(layer, first, nr, h->l1_offset,
+			      (u64)h->l1_entries * 8) ||
+	       qcow2_overlaps(layer, first, nr, h->reftable_offset,
+			      (u64)h->reftable_clusters << layer->cluster_bits) ||
+	       qcow2_overlaps(layer, first, nr, h->snapshots_offset,
+			      h->nr_snapshots);
+}
+
+static int qcow2_grow_file(struct file *file, u64 from, u64 to)
+{
+	int ret = vfs_fallocate(file, 0, from, to - from);
+
+	if (ret == -EOPNOTSUPP)
+		ret = vfs_truncate(&file->f_path, to);
+	return ret;
+}
+
+/**
+ * qcow2_image_extend() - make the active file long enough
+ * @image: the image
+ * @end: host offset in bytes that is to be inside the file
+ *
+ * Context: may sleep and do I/O.
+ * Return: 0, -ENOSPC or another negative errno.
+ */
+int qcow2_image_extend(struct qcow2_image *image, u64 end)
+{
+	struct qcow2_layer *layer = qcow2_active(image);
+	u64 size, target;
+	int ret = 0;
+
+	if (end <= READ_ONCE(layer->file_size))
+		return 0;
+	if (!S_ISREG(file_inode(layer->file)->i_mode))
+		return -ENOSPC;
+	mutex_lock(&image->extend_lock);
+	size = layer->file_size;
+	if (end > size) {
+		target = end + clamp_t(u64, size / 8, QCOW2_EXTEND_MIN,
+				       QCOW2_EXTEND_MAX);
+		target = round_up(target, qcow2_cluster_size(layer));
+		ret = qcow2_grow_file(layer->file, size, target);
+		if (ret) {
+			target = end;
+			ret = qcow2_grow_file(layer->file, size, target);
+		}
+		if (!ret)
+			WRITE_ONCE(layer->file_size, target);
+	}
+	mutex_unlock(&image->extend_lock);
+	return ret;
+}
+
+/**
+ * qcow2_image_trim() - cut off what the file was extended by in vain
+ * @image: quiet and committed
+ *
+ * Context: may sleep and do I/O.
+ * Return: 0 or a negative errno.
+ */
+int qcow2_image_trim(struct qcow2_image *image)
+{
+	struct qcow2_layer *layer = qcow2_active(image);
+	u64 end = image->tail;
+
+	if (!S_ISREG(file_inode(layer->file)->i_mode))
+		return 0;
+	end = max(end, image->alloc.fresh << layer->cluster_bits);
+	if (i_size_read(file_inode(layer->file)) <= end)
+		return 0;
+	return vfs_truncate(&layer->file->f_path, end);
+}
+
+/* Why a search stopped short. */
+struct qcow2_search {
+	u64 cluster;
+	bool need_block;
+	bool need_slice;
+};
+
+static bool qcow2_is_free(struct qcow2_image *image, struct qcow2_slice *slice,
+			  u64 cluster)
+{
+	struct qcow2_alloc *alloc = &image->alloc;
+
+	if (qcow2_refcount_get(slice->data, qcow2_refcount_index(image, cluster),
+			       alloc->order))
+		return false;
+	return xa_empty(&alloc->resting) || !xa_load(&alloc->resting, cluster);
+}
+
+/*
+ * The first run of free clusters at or after the cursor that @slice knows,
+ * either all of them fresh or none; 0 if there is none.
+ */
+static u64 qcow2_find_run(struct qcow2_image *image, struct qcow2_slice *slice,
+			  u64 want, u64 *first)
+{
+	struct qcow2_alloc *alloc = &image->alloc;
+	u64 end = round_up(*first + 1, 1ULL << alloc->slice_entries_bits);
+	u64 n;
+
+	while (*first < end && !qcow2_is_free(image, slice, *first))
+		(*first)++;
+	want = min(want, end - *first);
+	if (*first < alloc->fresh)
+		want = min(want, alloc->fresh - *first);
+	for (n = 0; n < want; n++) {
+		if (!qcow2_is_free(image, slice, *first + n))
+			break;
+	}
+	return n;
+}
+
+static void qcow2_take_run(struct qcow2_image *image, struct qcow2_slice *slice,
+			   u64 first, u64 nr)
+{
+	struct qcow2_alloc *alloc = &image->alloc;
+	u64 i;
+
+	for (i = 0; i < nr; i++)
+		qcow2_refcount_set(slice->data,
+				   qcow2_refcount_index(image, first + i),
+				   alloc->order, 1);
+	qcow2_refcount_dirty(image, slice);
+	alloc->fresh = max(alloc->fresh, first + nr);
+	atomic64_add(nr, &image->dev->stats.allocated);
+}
+
+/* With what is in memory: 0, or -EAGAIN and what is missing, or an error. */
+static int qcow2_try_alloc(struct qcow2_image *image, u64 want, u64 *first,
+			   u64 *nr, bool *fresh, struct qcow2_search *search)
+{
+	struct qcow2_alloc *alloc = &image->alloc;
+	struct qcow2_slice *slice;
+	u64 block;
+
+	lockdep_assert_held(&alloc->lock);
+	for (;;) {
+		*first = search->cluster = alloc->cursor;
+		block = *first >> alloc->block_bits;
+		search->need_block = block >= alloc->table.nr ||
+				     !alloc->table.entries[block];
+		if (search->need_block)
+			return -EAGAIN;
+		slice = qcow2_cache_pin_cached(&alloc->blocks,
+					       qcow2_refcount_key(image, *first));
+		search->need_slice = !slice;
+		if (!slice)
+			return -EAGAIN;
+		*nr = qcow2_find_run(image, slice, want, first);
+		alloc->cursor = *first + *nr;
+		if (!*nr) {
+			qcow2_cache_unpin(slice);
+			continue;
+		}
+		*fresh = *first >= alloc->fresh;
+		if (!qcow2_alloc_is_static(image, *first, *nr))
+			qcow2_take_run(image, slice, *first, *nr);
+		else
+			*nr = 0;
+		qcow2_cache_unpin(slice);
+		return *nr ? 0 : -EIO;
+	}
+}
+
+static int qcow2_load_for(struct qcow2_image *image,
+			  const struct qcow2_search *search)
+{
+	struct qcow2_slice *slice;
+
+	if (search->need_block)
+		return qcow2_refcount_add_block(image, search->cluster >>
+						image->alloc.block_bits);
+	slice = qcow2_refcount_pin(image, search->cluster);
+	if (IS_ERR(slice))
+		return PTR_ERR(slice);
+	qcow2_cache_unpin(slice);
+	return 0;
+}
+
+/**
+ * qcow2_alloc_clusters() - allocate a run of host clusters
+ * @image: the image
+ * @want: clusters, at least 1
+ * @first: first host cluster number
+ * @nr: how many are given, 1 to @want
+ * @fresh: they read as zeroes
+ *
+ * Their refcounts are 1 in memory, and on disk before any L2 entry is that a
+ * later commit writes.
+ *
+ * Context: may sleep and do I/O.
+ * Return: 0, -ENOSPC, -EIO or -ENOMEM.
+ */
+int qcow2_alloc_clusters(struct qcow2_image *image, u64 want, u64 *first,
+			 u64 *nr, bool *fresh)
+{
+	struct qcow2_layer *layer = qcow2_active(image);
+	struct qcow2_alloc *alloc = &image->alloc;
+	struct qcow2_search search = {};
+	int ret;
+
+	do {
+		mutex_lock(&alloc->lock);
+		ret = qcow2_try_alloc(image, want, first, nr, fresh, &search);
+		mutex_unlock(&alloc->lock);
+		if (ret == -EIO)
+			qcow2_image_corrupt(layer, "metadata with refcount 0",
+					    *first << layer->cluster_bits);
+		if (ret != -EAGAIN)
+			break;
+		ret = qcow2_load_for(image, &search);
+	} while (!ret);
+	if (ret)
+		return ret;
+	if (*first + *nr > QCOW2_ENTRY_OFFSET >> layer->cluster_bits)
+		ret = -ENOSPC;
+	else
+		ret = qcow2_image_extend(image, (*first + *nr) <<
+					 layer->cluster_bits);
+	/* A second failure would only leak them. */
+	if (ret)
+		qcow2_refcount_lower(image, *first, *nr, false);
+	return ret;
+}
+
+/**
+ * qcow2_alloc_rested() - let clusters be used again that were freed
+ * @image: the image
+ * @generation: the snapshot of the refcounts that has just become durable
+ *
+ * Context: may sleep.
+ */
+void qcow2_alloc_rested(struct qcow2_image *image, unsigned long generation)
+{
+	struct qcow2_alloc *alloc = &image->alloc;
+	unsigned long cluster;
+	void *entry;
+
+	mutex_lock(&alloc->lock);
+	xa_for_each(&alloc->resting, cluster, entry) {
+		if (xa_to_value(entry) > generation)
+			continue;
+		xa_erase(&alloc->resting, cluster);
+		alloc->cursor = min_t(u64, alloc->cursor, cluster);
+	}
+	mutex_unlock(&alloc->lock);
+}
+
+/**
+ * qcow2_alloc_open() - read what the allocator needs
+ * @image: layer 0 is open
+ * @cache_bytes: bound for refcount blocks in memory
+ * @err: receives the reason in words
+ *
+ * Context: may sleep and do I/O.
+ * Return: 0 or a negative errno.
+ */
+int qcow2_alloc_open(struct qcow2_image *image, u64 cache_bytes,
+		     struct qcow2_err *err)
+{
+	struct qcow2_layer *layer = qcow2_active(image);
+	struct qcow2_alloc *alloc = &image->alloc;
+	struct qcow2_header *h = &layer->header;
+	u32 slice_bits = min_t(u32, layer->cluster_bits, QCOW2_MAX_SLICE_BITS);
+
+	alloc->order = h->refcount_order;
+	alloc->block_bits = layer->cluster_bits + 3 - alloc->order;
+	alloc->slice_entries_bits = slice_bits + 3 - alloc->order;
+	alloc->cursor = 0;
+	alloc->generation = 1;
+	alloc->fresh = DIV_ROUND_UP_ULL(layer->file_size,
+					qcow2_cluster_size(layer));
+	if (!S_ISREG(file_inode(layer->file)->i_mode))
+		alloc->fresh = U64_MAX;
+	qcow2_cache_size(&alloc->blocks, slice_bits, cache_bytes);
+	return qcow2_table_load(layer, &alloc->table, h->reftable_offset,
+				h->reftable_clusters <<
+				(layer->cluster_bits - 3), err);
+}
+
+/**
+ * qcow2_alloc_close() - forget it all
+ * @image: quiet; what was dirty is lost
+ */
+void qcow2_alloc_close(struct qcow2_image *image)
+{
+	struct qcow2_alloc *alloc = &image->alloc;
+
+	qcow2_cache_destroy(&alloc->blocks);
+	xa_destroy(&alloc->resting);
+	qcow2_table_free(&alloc->table);
+}

@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Slices of L2 tables and refcount blocks in memory.
+ *
+ * A slice is found by its key in an xarray under RCU. Whoever changes or
+ * keeps one pins it: eviction takes only slices whose single reference is the
+ * cache's own, with refcount_dec_if_one(), so a pin and an eviction cannot
+ * both succeed. A dirty slice is pinned by being dirty.
+ *
+ * A slice is inserted before it is read. There is never a second one with the
+ * same key, so a slow reader cannot bring back an old state of a table.
+ */
+#include <linux/log2.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/wait_bit.h>
+#include "qcow2.h"
+
+/* Slices that a cache may always hold. */
+#define QCOW2_CACHE_MIN		16
+
+/**
+ * qcow2_cache_init() - set up an empty cache
+ * @cache: it
+ * @layer: whose tables
+ * @host: see &struct qcow2_cache
+ */
+void qcow2_cache_init(struct qcow2_cache *cache, struct qcow2_layer *layer,
+		      s64 (*host)(struct qcow2_layer *layer, u64 key))
+{
+	cache->layer = layer;
+	cache->host = host;
+	xa_init(&cache->slices);
+	spin_lock_init(&cache->lock);
+	INIT_LIST_HEAD(&cache->clock);
+	INIT_LIST_HEAD(&cache->dirty);
+	cache->nr = 0;
+}
+
+/**
+ * qcow2_cache_size() - set what an empty cache may hold
+ * @cache: it
+ * @slice_bits: log2 of a slice's bytes
+ * @max_bytes: bound
+ */
+void qcow2_cache_size(struct qcow2_cache *cache, u32 slice_bits, u64 max_bytes)
+{
+	cache->slice_bits = slice_bits;
+	cache->max = max_t(u64, max_bytes >> slice_bits, QCOW2_CACHE_MIN);
+}
+
+static void qcow2_slice_free(struct qcow2_slice *slice)
+{
+	kfree(slice->data);
+	kfree(slice);
+}
+
+static void qcow2_slice_free_rcu(struct rcu_head *rcu)
+{
+	qcow2_slice_free(container_of(rcu, struct qcow2_slice, rcu));
+}
+
+/**
+ * qcow2_cache_destroy() - free all slices
+ * @cache: no longer used by anybody
+ */
+void qcow2_cache_destroy(struct qcow2_cache *cache)
+{
+	struct qcow2_slice *slice;
+	unsigned long key;
+
+	xa_for_each(&cache->slices, key, slice)
+		qcow2_slice_free(slice);
+	xa_destroy(&cache->slices);
+}
+
+/**
+ * qcow2_cache_peek() - look a slice up without taking anything
+ * @cache: where
+ * @key: of the slice
+ *
+ * Context: inside rcu_read_lock().
+ * Return: the slice, valid until rcu_read_unlock(), or NULL if it is not
+ * in memory.
+ */
+struct qcow2_slice *qcow2_cache_peek(struct qcow2_cache *cache, u64 key)
+{
+	struct qcow2_slice *slice = xa_load(&cache->slices, key);
+	unsigned long flags;
+
+	if (!slice)
+		return NULL;
+	/* Pairs with the clearing of LOADING: the data comes after the flag. */
+	flags = smp_load_acquire(&slice->flags);
+	if (flags & (BIT(QCOW2_SLICE_LOADING) | BIT(QCOW2_SLICE_BAD)))
+		return NULL;
+	if (!(flags & BIT(QCOW2_SLICE_USED)))
+		set_bit(QCOW2_SLICE_USED, &slice->flags);
+	return slice;
+}
+
+/**
+ * qcow2_cache_unpin() - give a pin back
+ * @slice: was pinned
+ *
+ * Context: any.
+ */
+void qcow2_cache_unpin(struct qcow2_slice *slice)
+{
+	/* The last one is the cache's own, but for a slice that went bad. */
+	if (refcount_dec_and_test(&slice->ref))
+		call_rcu(&slice->rcu, qcow2_slice_free_rcu);
+}
+
+/* Evict clean slices that nobody pins; the clock hand is the list's head. */
+static void qcow2_cache_evict(struct qcow2_cache *cache)
+{
+	struct qcow2_slice *slice, *next;
+	unsigned long tries;
+	LIST_HEAD(victims);
+
+	spin_lock_irq(&cache->lock);
+	for (tries = 2 * cache->nr; cache->nr > cache->max && tries; tries--) {
+		slice = list_first_entry(&cache->clock, struct qcow2_slice, clock);
+		list_move_tail(&slice->clock, &cache->clock);
+		if (test_and_clear_bit(QCOW2_SLICE_USED, &slice->flags) ||
+		    !refcount_dec_if_one(&slice->ref))
+			continue;
+		list_move(&slice->clock, &victims);
+		cache->nr--;
+	}
+	spin_unlock_irq(&cache->lock);
+	/* Who finds one of them now cannot pin it, and retries until it is gone. */
+	list_for_each_entry_safe(slice, next, &victims, clock) {
+		xa_erase(&cache->slices, slice->key);
+		call_rcu(&slice->rcu, qcow2_slice_free_rcu);
+	}
+}
+
+/* With a reference for the cache and one for the caller. */
+static struct qcow2_slice *qcow2_slice_alloc(struct qcow2_cache *cache, u64 key)
+{
+	struct qcow2_slice *slice = kzalloc_obj(*slice, GFP_NOIO);
+
+	if (!slice)
+		return NULL;
+	slice->data = kzalloc(1UL << cache->slice_bits, GFP_NOIO);
+	if (!slice->data) {
+		kfree(slice);
+		return NULL;
+	}
+	refcount_set(&slice->ref, 2);
+	slice->key = key;
+	INIT_LIST_HEAD(&slice->dirty);
+	return slice;
+}
+
+static int qcow2_cache_insert(struct qcow2_cache *cache,
+			      struct qcow2_slice *slice)
+{
+	int ret = xa_insert(&cache->slices, slice->key, slice, GFP_NOIO);
+
+	if (ret)
+		return ret;
+	spin_lock_irq(&cache->lock);
+	list_add_tail(&slice->clock, &cache->clock);
+	cache->nr++;
+	spin_unlock_irq(&cache->lock);
+	if (READ_ONCE(cache->nr) > cache->max)
+		qcow2_cache_evict(cache);
+	return 0;
+}
+
+static int qcow2_cache_load(struct qcow2_cache *cache,
+			    struct qcow2_slice *slice)
+{
+	s64 host = cache->host(cache->layer, slice->key);
+	int ret = host;
+
+	if (host > 0)
+		ret = qcow2_io_buf(cache->layer, ITER_DEST, host, slice->data,
+				   1UL << cache->slice_bits);
+	else if (!host)
+		ret = -ENOENT;
+	if (ret) {
+		set_bit(QCOW2_SLICE_BAD, &slice->flags);
+		xa_erase(&cache->slices, slice->key);
+		spin_lock_irq(&cache->lock);
+		list_del(&slice->clock);
+		cache->nr--;
+		spin_unlock_irq(&cache->lock);
+	}
+	clear_and_wake_up_bit(QCOW2_SLICE_LOADING, &slice->flags);
+	if (ret) {
+		qcow2_cache_unpin(slice);
+		qcow2_cache_unpin(slice);
+	}
+	return ret;
+}
+
+/**
+ * qcow2_cache_pin_cached() - pin a slice if it is in memory
+ * @cache: where
+ * @key: of the slice
+ *
+ * Context: any; does not sleep.
+ * Return: the slice, or NULL.
+ */
+struct qcow2_slice *qcow2_cache_pin_cached(struct qcow2_cache *cache, u64 key)
+{
+	struct qcow2_slice *slice;
+
+	rcu_read_lock();
+	slice = qcow2_cache_peek(cache, key);
+	if (slice && !refcount_inc_not_zero(&slice->ref))
+		slice = NULL;
+	rcu_read_unlock();
+	return slice;
+}
+
+/* Wait for somebody else's load, or for an evicted slice to go. */
+static int qcow2_cache_wait(struct qcow2_cache *cache, u64 key)
+{
+	struct qcow2_slice *slice;
+	int ret = 0;
+
+	rcu_read_lock();
+	slice = xa_load(&cache->slices, key);
+	if (slice && !refcount_inc_not_zero(&slice->ref))
+		slice = NULL;
+	rcu_read_unlock();
+	if (!slice) {
+		cond_resched();
+		return 0;
+	}
+	wait_on_bit(&slice->flags, QCOW2_SLICE_LOADING, TASK_UNINTERRUPTIBLE);
+	if (test_bit(QCOW2_SLICE_BAD, &slice->flags))
+		ret = -EIO;
+	qcow2_cache_unpin(slice);
+	return ret;
+}
+
+/**
+ * qcow2_cache_pin() - pin a slice, read it if need be
+ * @cache: where
+ * @key: of the slice
+ *
+ * Context: may sleep and do I/O.
+ * Return: the slice, to be unpinned, or ERR_PTR: -ENOENT if the table does
+ * not exist, -EIO or -ENOMEM.
+ */
+struct qcow2_slice *qcow2_cache_pin(struct qcow2_cache *cache, u64 key)
+{
+	struct qcow2_slice *slice;
+	int ret;
+
+	for (;;) {
+		slice = qcow2_cache_pin_cached(cache, key);
+		if (slice)
+			return slice;
+		slice = qcow2_slice_alloc(cache, key);
+		if (!slice)
+			return ERR_PTR(-ENOMEM);
+		set_bit(QCOW2_SLICE_LOADING, &slice->flags);
+		ret = qcow2_cache_insert(cache, slice);
+		if (!ret) {
+			ret = qcow2_cache_load(cache, slice);
+			return ret ? ERR_PTR(ret) : slice;
+		}
+		qcow2_slice_free(slice);
+		if (ret == -EBUSY)
+			ret = qcow2_cache_wait(cache, key);
+		if (ret)
+			return ERR_PTR(ret);
+	}
+}
+
+/**
+ * qcow2_cache_add_blank() - pin a new slice of zeroes
+ * @cache: where
+ * @key: of a slice whose table is just being made
+ *
+ * Context: may sleep.
+ * Return: the slice, to be unpinned, or ERR_PTR.
+ */
+struct qcow2_slice *qcow2_cache_add_blank(struct qcow2_cache *cache, u64 key)
+{
+	struct qcow2_slice *slice = qcow2_slice_alloc(cache, key);
+	int ret;
+
+	if (!slice)
+		return ERR_PTR(-ENOMEM);
+	ret = qcow2_cache_insert(cache, slice);
+	if (!ret)
+		return slice;
+	qcow2_slice_free(slice);
+	return ERR_PTR(ret);
+}
+
+/**
+ * qcow2_cache_dirty() - have the next commit write a slice
+ * @cache: where
+ * @slice: pinned by the caller, about to be changed
+ *
+ * To be called before the change: who sees the change must see the flag too
+ * (qcow2_extent.durable).
+ *
+ * Context: @cache->lock held.
+ */
+void qcow2_cache_dirty(struct qcow2_cache *cache, struct qcow2_slice *slice)
+{
+	lockdep_assert_held(&cache->lock);
+	if (test_bit(QCOW2_SLICE_DIRTY, &slice->flags))
+		return;
+	refcount_inc(&slice->ref);
+	list_add_tail(&slice->dirty, &cache->dirty);
+	set_bit(QCOW2_SLICE_DIRTY, &slice->flags);
+	/* Pairs with the read barrier in qcow2_map_slice(). */
+	smp_mb__after_atomic();
+}

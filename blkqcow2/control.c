@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * /dev/qcow2-control: ioctls in, checks, errors with words out.
+ */
+#include <linux/capability.h>
+#include <linux/compat.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include "qcow2.h"
+
+/* What all commands' arguments have in common, larger than any of them. */
+union qcow2_ctl_arg {
+	struct qcow2_ctl_head head;
+	struct qcow2_ctl_attach attach;
+	struct qcow2_ctl_detach detach;
+	struct qcow2_ctl_freeze freeze;
+	struct qcow2_ctl_thaw thaw;
+	struct qcow2_ctl_info info;
+};
+
+/**
+ * struct qcow2_ctl_cmd - a command
+ * @size: of its argument in bytes
+ * @flags: that it knows
+ * @copy_out: its argument is an answer too
+ * @run: carries it out
+ */
+struct qcow2_ctl_cmd {
+	size_t size;
+	u32 flags;
+	bool copy_out;
+	int (*run)(union qcow2_ctl_arg *arg, struct qcow2_err *err);
+};
+
+static struct qcow2_chain *qcow2_ctl_chain(u64 layers, u32 nr,
+					   struct qcow2_err *err)
+{
+	struct qcow2_ctl_layer *copy;
+	struct qcow2_chain *chain;
+
+	if (!nr || nr > QCOW2_MAX_LAYERS) {
+		qcow2_fail(err, -EINVAL, "a chain has 1 to %u layers, not %u",
+			   QCOW2_MAX_LAYERS, nr);
+		return ERR_PTR(-EINVAL);
+	}
+	copy = memdup_array_user(u64_to_user_ptr(layers), nr, sizeof(*copy));
+	if (IS_ERR(copy))
+		return ERR_CAST(copy);
+	chain = qcow2_chain_get(copy, nr, err);
+	kfree(copy);
+	return chain;
+}
+
+static struct qcow2_dev *qcow2_ctl_find(s32 index, bool or_next,
+					struct qcow2_err *err)
+{
+	struct qcow2_dev *dev = qcow2_dev_find(index, or_next);
+
+	if (!dev)
+		qcow2_fail(err, -ENODEV, "/dev/qcow2%d does not exist", index);
+	return dev;
+}
+
+static int qcow2_ctl_attach(union qcow2_ctl_arg *arg, struct qcow2_err *err)
+{
+	struct qcow2_ctl_attach *a = &arg->attach;
+	struct qcow2_chain *chain;
+	int ret;
+
+	if (a->index < -1 || a->index > (s32)MINORMASK)
+		return qcow2_fail(err, -EINVAL, "device number %d is out of range",
+				  a->index);
+	chain = qcow2_ctl_chain(a->layers, a->nr_layers, err);
+	if (IS_ERR(chain))
+		return PTR_ERR(chain);
+	ret = qcow2_dev_attach(chain, a->head.flags & QCOW2_ATTACH_F_READONLY,
+			       &a->index, a->cache_bytes, err);
+	if (ret)
+		qcow2_chain_put(chain);
+	return ret;
+}
+
+static int qcow2_ctl_detach(union qcow2_ctl_arg *arg, struct qcow2_err *err)
+{
+	struct qcow2_dev *dev;
+	int ret;
+
+	if (arg->detach.reserved)
+		return qcow2_fail(err, -EINVAL, "reserved field is not zero");
+	dev = qcow2_ctl_find(arg->detach.index, false, err);
+	if (!dev)
+		return -ENODEV;
+	ret = qcow2_dev_detach(dev, arg->head.flags, err);
+	qcow2_dev_put(dev);
+	return ret;
+}
+
+static int qcow2_ctl_freeze(union qcow2_ctl_arg *arg, struct qcow2_err *err)
+{
+	struct qcow2_dev *dev;
+	int ret;
+
+	if (arg->freeze.reserved)
+		return qcow2_fail(err, -EINVAL, "reserved field is not zero");
+	dev = qcow2_ctl_find(arg->freeze.index, false, err);
+	if (!dev)
+		return -ENODEV;
+	ret = qcow2_dev_freeze(dev, !(arg->head.flags & QCOW2_FREEZE_F_NO_FS),
+			       err);
+	qcow2_dev_put(dev);
+	return ret;
+}
+
+static int qcow2_ctl_thaw(union qcow2_ctl_arg *arg, struct qcow2_err *err)
+{
+	struct qcow2_chain *chain = NULL;
+	struct qcow2_dev *dev;
+	int ret;
+
+	if (arg->thaw.nr_layers) {
+		chain = qcow2_ctl_chain(arg->thaw.layers, arg->thaw.nr_layers,
+					err);
+		if (IS_ERR(chain))
+			return PTR_ERR(chain);
+	}
+	ret = -ENODEV;
+	dev = qcow2_ctl_find(arg->thaw.index, false, err);
+	if (dev) {
+		ret = qcow2_dev_thaw(dev, chain, err);
+		qcow2_dev_put(dev);
+	}
+	if (ret)
+		qcow2_chain_put(chain);
+	return ret;
+}
+
+static int qcow2_ctl_info(union qcow2_ctl_arg *arg, struct qcow2_err *err)
+{
+	struct qcow2_ctl_info *info = &arg->info;
+	struct qcow2_ctl_info in = *info;
+	struct qcow2_dev *dev;
+	int ret;
+
+	if (in.reserved)
+		return qcow2_fail(err, -EINVAL, "reserved field is not zero");
+	dev = qcow2_ctl_find(in.index, in.head.flags & QCOW2_INFO_F_NEXT, err);
+	if (!dev)
+		return -ENODEV;
+	*info = (struct qcow2_ctl_info){
+		.head = in.head,
+		.layer = in.layer,
+		.path = in.path,
+		.path_len = in.path_len,
+	};
+	ret = qcow2_dev_info(dev, info, err);
+	qcow2_dev_put(dev);
+	return ret;
+}
+
+static const struct qcow2_ctl_cmd qcow2_ctl_cmds[] = {
+	[_IOC_NR(QCOW2_CTL_ATTACH)] = {
+		.size = sizeof(struct qcow2_ctl_attach),
+		.flags = QCOW2_ATTACH_F_READONLY,
+		.copy_out = true,
+		.run = qcow2_ctl_attach,
+	},
+	[_IOC_NR(QCOW2_CTL_DETACH)] = {
+		.size = sizeof(struct qcow2_ctl_detach),
+		.flags = QCOW2_DETACH_F_DEFERRED | QCOW2_DETACH_F_FORCE,
+		.run = qcow2_ctl_detach,
+	},
+	[_IOC_NR(QCOW2_CTL_FREEZE)] = {
+		.size = sizeof(struct qcow2_ctl_freeze),
+		.flags = QCOW2_FREEZE_F_NO_FS,
+		.run = qcow2_ctl_freeze,
+	},
+	[_IOC_NR(QCOW2_CTL_THAW)] = {
+		.size = sizeof(struct qcow2_ctl_thaw),
+		.run = qcow2_ctl_thaw,
+	},
+	[_IOC_NR(QCOW2_CTL_INFO)] = {
+		.size = sizeof(struct qcow2_ctl_info),
+		.flags = QCOW2_INFO_F_NEXT,
+		.copy_out = true,
+		.run = qcow2_ctl_info,
+	},
+};
+
+static int qcow2_ctl_run(const struct qcow2_ctl_cmd *cmd,
+			 union qcow2_ctl_arg *arg, struct qcow2_err *err)
+{
+	if (arg->head.flags & ~cmd->flags)
+		return qcow2_fail(err, -EINVAL, "unknown flags 0x%x",
+				  arg->head.flags & ~cmd->flags);
+	if (arg->head.reserved)
+		return qcow2_fail(err, -EINVAL, "reserved field is not zero");
+	return cmd->run(arg, err);
+}
+
+static int qcow2_ctl_tell(const struct qcow2_ctl_head *head,
+			  const struct qcow2_err *err)
+{
+	size_t len = min_t(size_t, head->err_len, err->len + 1);
+	char __user *buf = u64_to_user_ptr(head->err_buf);
+
+	if (!head->err_buf || !len)
+		return 0;
+	if (copy_to_user(buf, err->text, len - 1) || put_user(0, buf + len - 1))
+		return -EFAULT;
+	return 0;
+}
+
+static long qcow2_ctl_ioctl(struct file *file, unsigned int nr,
+			    unsigned long uarg)
+{
+	void __user *user = (void __user *)uarg;
+	const struct qcow2_ctl_cmd *cmd;
+	struct qcow2_err *err;
+	union qcow2_ctl_arg arg;
+	u32 size;
+	int ret;
+
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	if (_IOC_TYPE(nr) != _IOC_TYPE(QCOW2_CTL_INFO) ||
+	    _IOC_NR(nr) >= ARRAY_SIZE(qcow2_ctl_cmds))
+		return -ENOTTY;
+	cmd = &qcow2_ctl_cmds[array_index_nospec(_IOC_NR(nr),
+						 ARRAY_SIZE(qcow2_ctl_cmds))];
+	if (get_user(size, (u32 __user *)user))
+		return -EFAULT;
+	if (size < sizeof(struct qcow2_ctl_head) || size > PAGE_SIZE)
+		return -EINVAL;
+	memset(&arg, 0, sizeof(arg));
+	ret = copy_struct_from_user(&arg, cmd->size, user, size);
+	if (ret)
+		return ret;
+	err = kzalloc_obj(*err);
+	if (!err)
+		return -ENOMEM;
+	ret = qcow2_ctl_run(cmd, &arg, err);
+	if (!ret && cmd->copy_out &&
+	    copy_to_user(user, &arg, min_t(size_t, size, cmd->size)))
+		ret = -EFAULT;
+	if (qcow2_ctl_tell(&arg.head, err) && !ret)
+		ret = -EFAULT;
+	kfree(err);
+	return ret;
+}
+
+static const struct file_operations qcow2_ctl_fops = {
+	.owner		= THIS_MODULE,
+	.open		= nonseekable_open,
+	.unlocked_ioctl	= qcow2_ctl_ioctl,
+	.compat_ioctl	= compat_ptr_ioctl,
+	.llseek		= noop_llseek,
+};
+
+static struct miscdevice qcow2_ctl_misc = {
+	.minor	= MISC_DYNAMIC_MINOR,
+	.name	= QCOW2_CONTROL_NAME,
+	.fops	= &qcow2_ctl_fops,
+	.mode	= 0600,
+};
+
+/**
+ * qcow2_control_init() - make the control device appear
+ *
+ * Return: 0 or a negative errno.
+ */
+int qcow2_control_init(void)
+{
+	/* The same layout for 32 and 64 bit callers. */
+	BUILD_BUG_ON(sizeof(struct qcow2_ctl_head) != 24);
+	BUILD_BUG_ON(sizeof(struct qcow2_ctl_layer) != 8);
+	BUILD_BUG_ON(sizeof(struct qcow2_ctl_attach) != 48);
+	BUILD_BUG_ON(sizeof(struct qcow2_ctl_detach) != 32);
+	BUILD_BUG_ON(sizeof(struct qcow2_ctl_freeze) != 32);
+	BUILD_BUG_ON(sizeof(struct qcow2_ctl_thaw) != 40);
+	BUILD_BUG_ON(sizeof(struct qcow2_ctl_info) != 192);
+	return misc_register(&qcow2_ctl_misc);
+}
+
+/**
+ * qcow2_control_exit() - remove the control device
+ */
+void qcow2_control_exit(void)
+{
+	misc_deregister(&qcow2_ctl_misc);
+}

@@ -1,0 +1,525 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Writes that change the map: allocation, copy-on-write, zeroing.
+ *
+ * A request locks the guest clusters it is about to give a new place, so that
+ * of two writes to one cluster the second finds it allocated. It allocates,
+ * fills what the write does not cover, writes, and links the entries when the
+ * data is in the file. Until then readers see the old state.
+ */
+#include <linux/sizes.h>
+#include <linux/slab.h>
+#include "qcow2.h"
+
+/* Fills the rest of a cluster of up to this size together with the data. */
+#define QCOW2_BOUNCE_BYTES	SZ_64K
+
+/* Data segments that fit in a merged write without another allocation. */
+#define QCOW2_COW_VECS		16
+
+/**
+ * struct qcow2_cow - a write under way that changes the map
+ * @range: its guest clusters, locked
+ * @req: on whose behalf
+ * @slice: pinned, with the entries
+ * @old: what the entries name now, to be freed; or NULL
+ * @guest: guest offset of the first cluster
+ * @nr: clusters
+ * @host: host offset of the first cluster
+ * @allocated: the clusters are given back if the write fails
+ * @bounce: for filling; or NULL
+ * @io: the data
+ * @vecs: the data with the fill before and after it
+ * @work: gives clusters back
+ */
+struct qcow2_cow {
+	struct qcow2_range range;
+	struct qcow2_req *req;
+	struct qcow2_slice *slice;
+	struct qcow2_free *old;
+	u64 guest;
+	u32 nr;
+	u64 host;
+	bool allocated;
+	void *bounce;
+	struct qcow2_io io;
+	struct bio_vec vecs[QCOW2_COW_VECS + 2];
+	struct work_struct work;
+};
+
+static mempool_t qcow2_cow_pool;
+static mempool_t qcow2_bounce_pool;
+
+/* Gives everything back but the clusters. */
+static void qcow2_cow_free(struct qcow2_cow *cow)
+{
+	struct qcow2_image *image = cow->req->image;
+
+	if (cow->slice)
+		qcow2_cache_unpin(cow->slice);
+	if (cow->bounce)
+		mempool_free(cow->bounce, &qcow2_bounce_pool);
+	kfree(cow->old);
+	qcow2_range_unlock(&image->clusters, &cow->range);
+	mempool_free(cow, &qcow2_cow_pool);
+}
+
+static void qcow2_cow_give_back(struct qcow2_cow *cow)
+{
+	struct qcow2_image *image = cow->req->image;
+
+	if (!cow->allocated)
+		return;
+	/* A failure leaks them, which is allowed. */
+	qcow2_refcount_lower(image, cow->host >> qcow2_active(image)->cluster_bits,
+			     cow->nr, false);
+	cow->allocated = false;
+}
+
+static void qcow2_cow_failed(struct work_struct *work)
+{
+	struct qcow2_cow *cow = container_of(work, struct qcow2_cow, work);
+	struct qcow2_req *req = cow->req;
+	int error = cow->io.ret;
+
+	qcow2_cow_give_back(cow);
+	qcow2_cow_free(cow);
+	qcow2_req_put(req, error);
+}
+
+static void qcow2_cow_end(struct qcow2_io *io, int error)
+{
+	struct qcow2_cow *cow = container_of(io, struct qcow2_cow, io);
+	struct qcow2_req *req = cow->req;
+	struct qcow2_image *image = req->image;
+
+	if (error) {
+		io->ret = error;
+		INIT_WORK(&cow->work, qcow2_cow_failed);
+		queue_work(image->wq, &cow->work);
+		return;
+	}
+	qcow2_l2_link(image, cow->slice, cow->guest, cow->nr,
+		      cow->host | QCOW2_ENTRY_COPIED,
+		      qcow2_cluster_size(qcow2_active(image)), cow->old);
+	cow->old = NULL;
+	qcow2_cow_free(cow);
+	qcow2_req_put(req, 0);
+}
+
+/**
+ * qcow2_read_chain() - read what the guest sees, and wait for it
+ * @image: the image
+ * @first: layer to begin with
+ * @guest: guest offset in bytes
+ * @to: destination; consumed
+ *
+ * Context: may sleep and do I/O.
+ * Return: 0 or a negative errno.
+ */
+int qcow2_read_chain(struct qcow2_image *image, u32 first, u64 guest,
+		     struct iov_iter *to)
+{
+	struct qcow2_extent ext;
+	struct iov_iter part;
+	int ret = 0;
+
+	while (iov_iter_count(to) && !ret) {
+		ret = qcow2_map(image, first, guest, iov_iter_count(to), false,
+				&ext);
+		if (ret)
+			break;
+		part = *to;
+		iov_iter_truncate(&part, ext.len);
+		if (ext.kind == QCOW2_DATA)
+			ret = qcow2_io_sync(ext.layer, ext.host, &part);
+		else if (ext.kind == QCOW2_COMPRESSED)
+			ret = qcow2_decompress(&ext, guest, ext.len, &part);
+		else
+			iov_iter_zero(ext.len, &part);
+		iov_iter_advance(to, ext.len);
+		guest += ext.len;
+	}
+	return ret;
+}
+
+/* Read from @first on into @buf. */
+static int qcow2_fill_read(struct qcow2_image *image, u32 first, u64 guest,
+			   void *buf, size_t len)
+{
+	struct iov_iter iter;
+	struct bio_vec bv;
+
+	bvec_set_virt(&bv, buf, len);
+	iov_iter_bvec(&iter, ITER_DEST, &bv, 1, len);
+	return qcow2_read_chain(image, first, guest, &iter);
+}
+
+/**
+ * struct qcow2_fill - where the old content of a cluster comes from
+ * @first: the layer that has it
+ * @zero: it is zeroes
+ * @skip: and the new clusters are zeroes already
+ */
+struct qcow2_fill {
+	u32 first;
+	bool zero;
+	bool skip;
+};
+
+/* Does all of the range read as zeroes, as far as one look can tell? */
+static bool qcow2_is_zero(struct qcow2_image *image, u32 first, u64 guest,
+			  u64 len)
+{
+	struct qcow2_extent ext;
+
+	if (first >= image->chain->nr)
+		return true;
+	if (qcow2_map(image, first, guest, len, false, &ext))
+		return false;
+	return ext.len >= len &&
+	       (ext.kind == QCOW2_UNALLOCATED || ext.kind == QCOW2_ZERO_PLAIN ||
+		ext.kind == QCOW2_ZERO_ALLOC);
+}
+
+/* Copy the old content of a part of the new clusters, chunk by chunk. */
+static int qcow2_fill_part(struct qcow2_cow *cow, const struct qcow2_fill *fill,
+			   u64 offset, u64 len)
+{
+	struct qcow2_image *image = cow->req->image;
+	struct qcow2_layer *layer = qcow2_active(image);
+	int ret = 0;
+
+	if (!len)
+		return 0;
+	if (fill->zero)
+		return fill->skip ? 0 :
+		       qcow2_io_zero(layer, cow->host + offset, len);
+	while (len && !ret) {
+		size_t n = min_t(u64, len, QCOW2_BOUNCE_BYTES);
+
+		ret = qcow2_fill_read(image, fill->first, cow->guest + offset,
+				      cow->bounce, n);
+		if (!ret)
+			ret = qcow2_io_buf(layer, ITER_SOURCE,
+					   cow->host + offset, cow->bounce, n);
+		offset += n;
+		len -= n;
+	}
+	return ret;
+}
+
+/*
+ * One write of fill, data, fill: the segments of @from, whose bytes lie at
+ * @head in the cluster, between two parts of the bounce buffer, which is laid
+ * out as the cluster is. False if they are too many.
+ */
+static bool qcow2_merge(struct qcow2_cow *cow, const struct iov_iter *from,
+			u64 head, u64 cluster_size, struct iov_iter *merged)
+{
+	size_t left = iov_iter_count(from), skip = from->iov_offset;
+	u64 tail = cluster_size - head - left;
+	const struct bio_vec *bv = from->bvec;
+	unsigned int n = 0, segs;
+
+	if (head)
+		bvec_set_virt(&cow->vecs[n++], cow->bounce, head);
+	for (segs = 0; left; segs++, bv++) {
+		size_t len = min_t(size_t, bv->bv_len - skip, left);
+
+		if (segs == QCOW2_COW_VECS)
+			return false;
+		bvec_set_page(&cow->vecs[n++], bv->bv_page, len,
+			      bv->bv_offset + skip);
+		left -= len;
+		skip = 0;
+	}
+	if (tail)
+		bvec_set_virt(&cow->vecs[n++],
+			      cow->bounce + cluster_size - tail, tail);
+	iov_iter_bvec(merged, ITER_SOURCE, cow->vecs, n, cluster_size);
+	return true;
+}
+
+/* Fill what the data does not cover; @iter is what remains to be written. */
+static int qcow2_fill_around(struct qcow2_cow *cow, struct qcow2_fill *fill,
+			     u64 head, struct iov_iter *iter, u64 *pos)
+{
+	struct qcow2_image *image = cow->req->image;
+	struct qcow2_layer *layer = qcow2_active(image);
+	u64 bytes = (u64)cow->nr << layer->cluster_bits;
+	u64 len = iov_iter_count(iter);
+	u64 tail = bytes - head - len;
+	struct iov_iter merged;
+	int ret;
+
+	*pos = cow->host + head;
+	if (!head && !tail)
+		return 0;
+	if (!fill->zero)
+		fill->zero = qcow2_is_zero(image, fill->first, cow->guest, bytes);
+	if (!fill->zero) {
+		cow->bounce = mempool_alloc(&qcow2_bounce_pool, GFP_NOIO);
+		if (bytes <= QCOW2_BOUNCE_BYTES &&
+		    qcow2_merge(cow, iter, head, bytes, &merged)) {
+			*iter = merged;
+			*pos = cow->host;
+			return qcow2_fill_read(image, fill->first, cow->guest,
+					       cow->bounce, bytes);
+		}
+	}
+	ret = qcow2_fill_part(cow, fill, 0, head);
+	if (!ret)
+		ret = qcow2_fill_part(cow, fill, head + len, tail);
+	return ret;
+}
+
+/* What is to be freed when the entries of @ext have been replaced. */
+static int qcow2_note_old(struct qcow2_cow *cow, const struct qcow2_extent *ext)
+{
+	u32 cluster_bits = ext->layer->cluster_bits;
+	u64 first = ext->host >> cluster_bits;
+	u64 nr = cow->nr;
+
+	if (ext->kind == QCOW2_UNALLOCATED || ext->kind == QCOW2_ZERO_PLAIN)
+		return 0;
+	if (ext->kind == QCOW2_COMPRESSED)
+		nr = ((ext->host + ext->bytes - 1) >> cluster_bits) - first + 1;
+	cow->old = qcow2_free_alloc(first, nr);
+	return cow->old ? 0 : -ENOMEM;
+}
+
+/*
+ * The clusters of @ext are not marked as ours alone. Limit @cow->nr to those
+ * that agree about it with the first one.
+ */
+static int qcow2_look_refcounts(struct qcow2_cow *cow,
+				const struct qcow2_extent *ext, bool *own)
+{
+	struct qcow2_image *image = cow->req->image;
+	u64 first = ext->host >> ext->layer->cluster_bits;
+	u32 i;
+
+	for (i = 0; i < cow->nr; i++) {
+		u64 refcount;
+		int ret = qcow2_refcount_read(image, first + i, &refcount);
+
+		if (ret)
+			return ret;
+		if (!refcount) {
+			qcow2_image_corrupt(ext->layer,
+					    "refcount of a used cluster is 0",
+					    first + i);
+			return -EIO;
+		}
+		if (i && *own != (refcount == 1))
+			break;
+		*own = refcount == 1;
+	}
+	cow->nr = i;
+	return 0;
+}
+
+/* Decide where the clusters go, and where their old content comes from. */
+static int qcow2_cow_place(struct qcow2_cow *cow, struct qcow2_extent *ext,
+			   struct qcow2_fill *fill)
+{
+	struct qcow2_image *image = cow->req->image;
+	struct qcow2_layer *layer = qcow2_active(image);
+	bool own = ext->copied, fresh = false;
+	u64 first, nr;
+	int ret;
+
+	fill->first = ext->kind == QCOW2_UNALLOCATED ? 1 : 0;
+	fill->zero = ext->kind == QCOW2_ZERO_PLAIN ||
+		     ext->kind == QCOW2_ZERO_ALLOC;
+	if (!own && (ext->kind == QCOW2_DATA || ext->kind == QCOW2_ZERO_ALLOC)) {
+		ret = qcow2_look_refcounts(cow, ext, &own);
+		if (ret)
+			return ret;
+	}
+	if (own && ext->kind == QCOW2_DATA) {
+		qcow2_l2_link(image, cow->slice, cow->guest, cow->nr,
+			      ext->host | QCOW2_ENTRY_COPIED,
+			      qcow2_cluster_size(layer), NULL);
+		return -EAGAIN;
+	}
+	/* A cluster that the file never had is as good as none. */
+	if (own && ext->kind == QCOW2_ZERO_ALLOC &&
+	    ext->host < READ_ONCE(layer->file_size)) {
+		cow->host = ext->host;
+		return 0;
+	}
+	ret = qcow2_alloc_clusters(image, cow->nr, &first, &nr, &fresh);
+	if (ret)
+		return ret;
+	cow->allocated = true;
+	cow->nr = nr;
+	cow->host = first << layer->cluster_bits;
+	fill->skip = fresh;
+	return qcow2_note_old(cow, ext);
+}
+
+/*
+ * Lock the clusters of a range, as many as one slice maps, and look again what
+ * they are: -EINPROGRESS if somebody else has one of them.
+ */
+static int qcow2_cow_begin(struct qcow2_req *req, u64 guest, u64 len,
+			   struct qcow2_extent *ext, struct qcow2_cow **out)
+{
+	struct qcow2_image *image = req->image;
+	struct qcow2_layer *layer = qcow2_active(image);
+	u64 slice_bytes = 1ULL << (layer->cluster_bits +
+				   qcow2_l2_slice_bits(layer));
+	u64 start = guest - qcow2_in_cluster(layer, guest);
+	u64 end = min(guest + len, (start | (slice_bytes - 1)) + 1);
+	u64 nr = (end - start + qcow2_cluster_size(layer) - 1) >>
+		 layer->cluster_bits;
+	struct qcow2_slice *slice;
+	struct qcow2_cow *cow;
+	int ret;
+
+	ret = qcow2_l2_make_writable(image, guest, &req->waiter);
+	if (ret)
+		return ret;
+	slice = qcow2_l2_pin(layer, guest);
+	if (IS_ERR(slice))
+		return PTR_ERR(slice);
+	cow = mempool_alloc(&qcow2_cow_pool, GFP_NOIO);
+	memset(cow, 0, offsetof(struct qcow2_cow, io));
+	if (!qcow2_range_lock(&image->clusters, &cow->range,
+			      start >> layer->cluster_bits, nr, &req->waiter)) {
+		mempool_free(cow, &qcow2_cow_pool);
+		qcow2_cache_unpin(slice);
+		return -EINPROGRESS;
+	}
+	cow->req = req;
+	cow->slice = slice;
+	cow->guest = start;
+	*out = cow;
+	ret = qcow2_map_active(image, start, nr << layer->cluster_bits, ext);
+	cow->nr = ext->len >> layer->cluster_bits;
+	if (ret)
+		qcow2_cow_free(cow);
+	return ret;
+}
+
+/**
+ * qcow2_write_allocating() - write to clusters that cannot be overwritten
+ * @req: the request
+ * @guest: guest offset in bytes
+ * @from: the data; not consumed
+ * @len: in: bytes of @from that the map shows in one state; out: how many of
+ *	them are being written
+ *
+ * Context: a worker.
+ * Return: 0 if a write is under way for which @req is held; -EAGAIN if the
+ * map has changed, look again; -EINPROGRESS if @req->waiter is parked; or
+ * another negative errno.
+ */
+int qcow2_write_allocating(struct qcow2_req *req, u64 guest,
+			   const struct iov_iter *from, u64 *len)
+{
+	struct qcow2_layer *layer = qcow2_active(req->image);
+	u64 head = qcow2_in_cluster(layer, guest), pos;
+	struct iov_iter iter = *from;
+	struct qcow2_fill fill = {};
+	struct qcow2_extent ext;
+	struct qcow2_cow *cow;
+	int ret;
+
+	ret = qcow2_cow_begin(req, guest, *len, &ext, &cow);
+	if (ret)
+		return ret;
+	ret = -EAGAIN;
+	if (ext.kind != QCOW2_DATA || !ext.copied)
+		ret = qcow2_cow_place(cow, &ext, &fill);
+	if (ret)
+		goto err;
+	*len = min(*len, ((u64)cow->nr << layer->cluster_bits) - head);
+	iov_iter_truncate(&iter, *len);
+	ret = qcow2_fill_around(cow, &fill, head, &iter, &pos);
+	if (ret)
+		goto err;
+	qcow2_req_get(req);
+	qcow2_io_prepare(&cow->io, layer, pos, &iter, false);
+	cow->io.end = qcow2_cow_end;
+	qcow2_io_submit(&cow->io, false);
+	return 0;
+
+err:
+	qcow2_cow_give_back(cow);
+	qcow2_cow_free(cow);
+	return ret;
+}
+
+/**
+ * qcow2_zero_clusters() - let whole clusters read as zeroes
+ * @req: the request
+ * @guest: guest offset in bytes, cluster-aligned
+ * @unmap: their clusters may be freed
+ * @len: in: bytes, whole clusters; out: how many of them are done
+ *
+ * Context: a worker.
+ * Return: 0; -EINPROGRESS if @req->waiter is parked; or another negative
+ * errno.
+ */
+int qcow2_zero_clusters(struct qcow2_req *req, u64 guest, bool unmap, u64 *len)
+{
+	struct qcow2_image *image = req->image;
+	struct qcow2_layer *layer = qcow2_active(image);
+	u64 raw = QCOW2_ENTRY_ZERO, step = 0;
+	struct qcow2_extent ext;
+	struct qcow2_cow *cow;
+	int ret;
+
+	ret = qcow2_cow_begin(req, guest, *len, &ext, &cow);
+	if (ret)
+		return ret;
+	*len = min(*len, (u64)cow->nr << layer->cluster_bits);
+	if (ext.kind == QCOW2_DATA && ext.copied && !unmap) {
+		raw |= ext.host | QCOW2_ENTRY_COPIED;
+		step = qcow2_cluster_size(layer);
+	} else if (ext.kind == QCOW2_DATA || ext.kind == QCOW2_COMPRESSED) {
+		ret = qcow2_note_old(cow, &ext);
+	} else if (ext.kind != QCOW2_UNALLOCATED) {
+		goto out;
+	}
+	if (!ret) {
+		qcow2_l2_link(image, cow->slice, guest, cow->nr, raw, step,
+			      cow->old);
+		cow->old = NULL;
+	}
+out:
+	qcow2_cow_free(cow);
+	return ret;
+}
+
+/**
+ * qcow2_cow_module_init() - allocate what writes under memory pressure need
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int qcow2_cow_module_init(void)
+{
+	int ret;
+
+	ret = mempool_init_kmalloc_pool(&qcow2_cow_pool, 16,
+					sizeof(struct qcow2_cow));
+	if (ret)
+		return ret;
+	ret = mempool_init_kmalloc_pool(&qcow2_bounce_pool, 4,
+					QCOW2_BOUNCE_BYTES);
+	if (ret)
+		mempool_exit(&qcow2_cow_pool);
+	return ret;
+}
+
+/**
+ * qcow2_cow_module_exit() - undo qcow2_cow_module_init()
+ */
+void qcow2_cow_module_exit(void)
+{
+	mempool_exit(&qcow2_bounce_pool);
+	mempool_exit(&qcow2_cow_pool);
+}

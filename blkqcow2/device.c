@@ -1,0 +1,574 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Devices: attach, detach, and the window.
+ *
+ *	live -> freezing -> frozen -> thawing -> live
+ *
+ * and failed, when the image can no longer be written. ctl_lock is held over
+ * each change; what is not a change reads the state without it.
+ */
+#include <linux/ktime.h>
+#include <linux/module.h>
+#include <linux/percpu.h>
+#include <linux/sched/mm.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+#include "qcow2.h"
+
+#define QCOW2_CACHE_DEFAULT	SZ_32M
+#define QCOW2_CACHE_LEAST	SZ_256K
+
+static DEFINE_XARRAY_ALLOC(qcow2_devs);
+static DEFINE_MUTEX(qcow2_devs_lock);
+
+static void qcow2_dev_free(struct qcow2_dev *dev)
+{
+	if (dev->wq)
+		destroy_workqueue(dev->wq);
+	if (dev->commit_wq)
+		destroy_workqueue(dev->commit_wq);
+	free_percpu(dev->nr_direct);
+	free_percpu(dev->nr_worker);
+	xa_destroy(&dev->frozen);
+	kfree(dev);
+	module_put(THIS_MODULE);
+}
+
+/**
+ * qcow2_dev_put() - give a reference to a device back
+ * @dev: the device
+ *
+ * Context: may sleep.
+ */
+void qcow2_dev_put(struct qcow2_dev *dev)
+{
+	if (refcount_dec_and_test(&dev->ref))
+		qcow2_dev_free(dev);
+}
+
+/**
+ * qcow2_dev_find() - look a device up
+ * @index: N of /dev/qcow2N
+ * @or_next: take the first one after it if there is none
+ *
+ * Return: the device, for qcow2_dev_put(), or NULL.
+ */
+struct qcow2_dev *qcow2_dev_find(int index, bool or_next)
+{
+	struct qcow2_dev *dev = NULL, *found;
+	unsigned long i = index;
+
+	if (index < 0)
+		return NULL;
+	mutex_lock(&qcow2_devs_lock);
+	xa_for_each_start(&qcow2_devs, i, found, index) {
+		if (i != index && !or_next)
+			break;
+		/* Not while it is being attached. */
+		if (READ_ONCE(found->state) && refcount_inc_not_zero(&found->ref)) {
+			dev = found;
+			break;
+		}
+	}
+	mutex_unlock(&qcow2_devs_lock);
+	return dev;
+}
+
+static int qcow2_dev_number(struct qcow2_dev *dev, s32 index,
+			    struct qcow2_err *err)
+{
+	u32 id;
+	int ret;
+
+	mutex_lock(&qcow2_devs_lock);
+	if (index < 0)
+		ret = xa_alloc(&qcow2_devs, &id, dev, XA_LIMIT(0, MINORMASK),
+			       GFP_KERNEL);
+	else
+		ret = xa_insert(&qcow2_devs, id = index, dev, GFP_KERNEL);
+	mutex_unlock(&qcow2_devs_lock);
+	if (ret == -EBUSY)
+		return qcow2_fail(err, -EEXIST, "/dev/qcow2%d exists already",
+				  index);
+	if (ret)
+		return qcow2_fail(err, ret, "no free device number (error %d)",
+				  ret);
+	dev->index = id;
+	return 0;
+}
+
+static void qcow2_dev_unnumber(struct qcow2_dev *dev)
+{
+	mutex_lock(&qcow2_devs_lock);
+	xa_erase(&qcow2_devs, dev->index);
+	mutex_unlock(&qcow2_devs_lock);
+}
+
+static void qcow2_dev_detach_work(struct work_struct *work)
+{
+	struct qcow2_dev *dev =
+		container_of(work, struct qcow2_dev, detach_work);
+
+	/* Opened again meanwhile: its last close comes here again. */
+	qcow2_dev_detach(dev, 0, NULL);
+	qcow2_dev_put(dev);
+}
+
+static void qcow2_dev_fail_work(struct work_struct *work)
+{
+	struct qcow2_dev *dev = container_of(work, struct qcow2_dev, fail_work);
+
+	mutex_lock(&dev->ctl_lock);
+	if (dev->disk && dev->state != QCOW2_STATE_DETACHING)
+		set_disk_ro(dev->disk, true);
+	mutex_unlock(&dev->ctl_lock);
+	qcow2_dev_put(dev);
+}
+
+/**
+ * qcow2_dev_failed() - the device's image can no longer be written
+ * @dev: the device
+ *
+ * Context: any.
+ */
+void qcow2_dev_failed(struct qcow2_dev *dev)
+{
+	cmpxchg(&dev->state, QCOW2_STATE_LIVE, QCOW2_STATE_FAILED);
+	refcount_inc(&dev->ref);
+	if (!queue_work(system_unbound_wq, &dev->fail_work))
+		refcount_dec(&dev->ref);
+}
+
+static struct qcow2_dev *qcow2_dev_new(bool readonly, u64 cache_bytes)
+{
+	struct qcow2_dev *dev = kzalloc_obj(*dev);
+
+	if (!dev)
+		return NULL;
+	__module_get(THIS_MODULE);
+	refcount_set(&dev->ref, 1);
+	mutex_init(&dev->ctl_lock);
+	dev->readonly = readonly;
+	dev->cache_bytes = cache_bytes ?
+		max_t(u64, cache_bytes, QCOW2_CACHE_LEAST) : QCOW2_CACHE_DEFAULT;
+	xa_init(&dev->frozen);
+	INIT_WORK(&dev->detach_work, qcow2_dev_detach_work);
+	INIT_WORK(&dev->fail_work, qcow2_dev_fail_work);
+	dev->nr_direct = alloc_percpu(unsigned long);
+	dev->nr_worker = alloc_percpu(unsigned long);
+	if (dev->nr_direct && dev->nr_worker)
+		return dev;
+	qcow2_dev_put(dev);
+	return NULL;
+}
+
+static int qcow2_dev_workers(struct qcow2_dev *dev, struct qcow2_err *err)
+{
+	dev->wq = alloc_workqueue("qcow2-%d", WQ_UNBOUND | WQ_MEM_RECLAIM, 0,
+				  dev->index);
+	dev->commit_wq = alloc_ordered_workqueue("qcow2-%d-commit",
+						 WQ_MEM_RECLAIM, dev->index);
+	if (dev->wq && dev->commit_wq)
+		return 0;
+	return qcow2_fail(err, -ENOMEM, "not enough memory for workers");
+}
+
+static int qcow2_dev_open(struct qcow2_dev *dev, struct qcow2_chain *chain,
+			  struct qcow2_err *err)
+{
+	struct qcow2_image *image;
+	int ret;
+
+	image = qcow2_image_open(dev, chain, err);
+	if (IS_ERR(image))
+		return PTR_ERR(image);
+	dev->image = image;
+	ret = qcow2_disk_add(dev, err);
+	if (ret) {
+		dev->image = NULL;
+		qcow2_image_close(image);
+	}
+	return ret;
+}
+
+/**
+ * qcow2_dev_attach() - make a device of a chain
+ * @chain: the files; taken over on success
+ * @readonly: never write
+ * @index: in: wanted number or -1; out: the number
+ * @cache_bytes: bound of the metadata cache, 0 for the default
+ * @err: receives the reason in words
+ *
+ * Context: may sleep and do I/O.
+ * Return: 0 or a negative errno.
+ */
+int qcow2_dev_attach(struct qcow2_chain *chain, bool readonly, s32 *index,
+		     u64 cache_bytes, struct qcow2_err *err)
+{
+	struct qcow2_dev *dev = qcow2_dev_new(readonly, cache_bytes);
+	int ret;
+
+	if (!dev)
+		return qcow2_fail(err, -ENOMEM, "not enough memory");
+	ret = qcow2_dev_number(dev, *index, err);
+	if (ret)
+		goto err_put;
+	mutex_lock(&dev->ctl_lock);
+	ret = qcow2_dev_workers(dev, err);
+	if (!ret)
+		ret = qcow2_dev_open(dev, chain, err);
+	if (!ret) {
+		dev->chain = chain;
+		*index = dev->index;
+		WRITE_ONCE(dev->state, dev->image->commit.error ?
+			   QCOW2_STATE_FAILED : QCOW2_STATE_LIVE);
+	}
+	mutex_unlock(&dev->ctl_lock);
+	if (!ret)
+		return 0;
+	qcow2_dev_unnumber(dev);
+err_put:
+	qcow2_dev_put(dev);
+	return ret;
+}
+
+/* Nobody has the disk open, or it is dead: let go of everything. */
+static void qcow2_dev_remove(struct qcow2_dev *dev)
+{
+	struct gendisk *disk = dev->disk;
+	struct qcow2_image *image;
+
+	del_gendisk(disk);
+	image = dev->image;
+	dev->image = NULL;
+	if (image) {
+		if (qcow2_image_settle(image))
+			pr_err("qcow2%d: detached with data that could not be written\n",
+			       dev->index);
+		qcow2_image_close(image);
+	}
+	qcow2_chain_put(dev->chain);
+	dev->chain = NULL;
+	dev->disk = NULL;
+	qcow2_dev_unnumber(dev);
+	put_disk(disk);
+	qcow2_dev_put(dev);
+}
+
+static int qcow2_dev_settle(struct qcow2_dev *dev, struct qcow2_err *err)
+{
+	int ret;
+
+	if (!dev->image)
+		return 0;
+	ret = qcow2_image_settle(dev->image);
+	if (ret)
+		return qcow2_fail(err, ret,
+				  "/dev/qcow2%d: the image cannot be written (error %d)",
+				  dev->index, ret);
+	return 0;
+}
+
+static int qcow2_dev_detach_idle(struct qcow2_dev *dev, u32 flags,
+				 struct qcow2_err *err)
+{
+	enum qcow2_state state = dev->state;
+	int ret;
+
+	ret = qcow2_disk_claim(dev);
+	if (ret && flags & QCOW2_DETACH_F_DEFERRED) {
+		WRITE_ONCE(dev->deferred, true);
+		/* The last close may have been missed just now. */
+		ret = qcow2_disk_claim(dev);
+		if (ret)
+			return 0;
+	}
+	if (ret)
+		return qcow2_fail(err, ret, "/dev/qcow2%d is in use", dev->index);
+	if (state != QCOW2_STATE_FROZEN)
+		qcow2_disk_hold(dev);
+	ret = qcow2_dev_settle(dev, err);
+	if (ret) {
+		WRITE_ONCE(dev->state, state);
+		qcow2_disk_release(dev);
+		return ret;
+	}
+	qcow2_disk_release(dev);
+	qcow2_disk_thaw_fs(dev);
+	qcow2_dev_remove(dev);
+	return 0;
+}
+
+static void qcow2_dev_detach_force(struct qcow2_dev *dev)
+{
+	bool frozen = dev->state == QCOW2_STATE_FROZEN;
+
+	WRITE_ONCE(dev->state, QCOW2_STATE_DETACHING);
+	blk_mark_disk_dead(dev->disk);
+	if (frozen)
+		qcow2_disk_release(dev);
+	qcow2_disk_thaw_fs(dev);
+	qcow2_dev_remove(dev);
+}
+
+/**
+ * qcow2_dev_detach() - remove a device
+ * @dev: the device
+ * @flags: QCOW2_DETACH_F_*
+ * @err: receives the reason in words
+ *
+ * Context: may sleep and do I/O.
+ * Return: 0, -EBUSY if it is open, or another negative errno.
+ */
+int qcow2_dev_detach(struct qcow2_dev *dev, u32 flags, struct qcow2_err *err)
+{
+	int ret = 0;
+
+	mutex_lock(&dev->ctl_lock);
+	if (!dev->disk)
+		ret = qcow2_fail(err, -ENODEV, "/dev/qcow2%d does not exist",
+				 dev->index);
+	else if (flags & QCOW2_DETACH_F_FORCE)
+		qcow2_dev_detach_force(dev);
+	else
+		ret = qcow2_dev_detach_idle(dev, flags, err);
+	mutex_unlock(&dev->ctl_lock);
+	return ret;
+}
+
+static int qcow2_dev_expect(struct qcow2_dev *dev, enum qcow2_state want,
+			    int error, struct qcow2_err *err)
+{
+	if (dev->disk && dev->state == want)
+		return 0;
+	return qcow2_fail(err, dev->disk ? error : -ENODEV,
+			  "/dev/qcow2%d is %s", dev->index,
+			  dev->disk ? qcow2_state_name(dev->state) : "detached");
+}
+
+static int qcow2_dev_do_freeze(struct qcow2_dev *dev, bool freeze_fs,
+			       struct qcow2_err *err)
+{
+	struct qcow2_image *image = dev->image;
+	int ret = 0;
+
+	if (freeze_fs) {
+		ret = qcow2_disk_freeze_fs(dev);
+		if (ret)
+			return qcow2_fail(err, ret,
+					  "/dev/qcow2%d: a file system on it cannot be frozen (error %d)",
+					  dev->index, ret);
+	}
+	qcow2_disk_hold(dev);
+	ret = qcow2_dev_settle(dev, err);
+	if (ret) {
+		qcow2_disk_release(dev);
+		qcow2_disk_thaw_fs(dev);
+		return ret;
+	}
+	dev->image = NULL;
+	qcow2_image_close(image);
+	return 0;
+}
+
+/**
+ * qcow2_dev_freeze() - open a window
+ * @dev: the device
+ * @freeze_fs: freeze the file systems on it
+ * @err: receives the reason in words
+ *
+ * Context: may sleep and do I/O.
+ * Return: 0, -EBUSY if a window is open, or another negative errno; then the
+ * device is live.
+ */
+int qcow2_dev_freeze(struct qcow2_dev *dev, bool freeze_fs,
+		     struct qcow2_err *err)
+{
+	int ret;
+
+	mutex_lock(&dev->ctl_lock);
+	ret = qcow2_dev_expect(dev, QCOW2_STATE_LIVE, -EBUSY, err);
+	if (ret)
+		goto out;
+	WRITE_ONCE(dev->state, QCOW2_STATE_FREEZING);
+	ret = qcow2_dev_do_freeze(dev, freeze_fs, err);
+	if (ret) {
+		WRITE_ONCE(dev->state, dev->image->commit.error ?
+			   QCOW2_STATE_FAILED : QCOW2_STATE_LIVE);
+		goto out;
+	}
+	dev->frozen_since = ktime_get();
+	WRITE_ONCE(dev->state, QCOW2_STATE_FROZEN);
+out:
+	mutex_unlock(&dev->ctl_lock);
+	return ret;
+}
+
+static int qcow2_dev_do_thaw(struct qcow2_dev *dev, struct qcow2_chain *chain,
+			     struct qcow2_err *err)
+{
+	struct qcow2_image *image;
+
+	image = qcow2_image_open(dev, chain, err);
+	if (IS_ERR(image))
+		return PTR_ERR(image);
+	if (image->block_size > queue_logical_block_size(dev->disk->queue)) {
+		qcow2_image_close(image);
+		return qcow2_fail(err, -EINVAL,
+				  "/dev/qcow2%d: the new chain needs larger blocks than the disk has",
+				  dev->index);
+	}
+	set_capacity_and_notify(dev->disk, image->size >> SECTOR_SHIFT);
+	dev->image = image;
+	return 0;
+}
+
+/**
+ * qcow2_dev_thaw() - close a window
+ * @dev: the device
+ * @chain: the files to go on with, taken over on success; or NULL for those
+ *	that the device has
+ * @err: receives the reason in words
+ *
+ * Context: may sleep and do I/O.
+ * Return: 0, -EINVAL if no window is open, or another negative errno; then
+ * the device stays frozen.
+ */
+int qcow2_dev_thaw(struct qcow2_dev *dev, struct qcow2_chain *chain,
+		   struct qcow2_err *err)
+{
+	int ret;
+
+	mutex_lock(&dev->ctl_lock);
+	ret = qcow2_dev_expect(dev, QCOW2_STATE_FROZEN, -EINVAL, err);
+	if (ret)
+		goto out;
+	WRITE_ONCE(dev->state, QCOW2_STATE_THAWING);
+	ret = qcow2_dev_do_thaw(dev, chain ?: dev->chain, err);
+	if (ret) {
+		WRITE_ONCE(dev->state, QCOW2_STATE_FROZEN);
+		goto out;
+	}
+	if (chain)
+		swap(dev->chain, chain);
+	qcow2_chain_put(chain);
+	WRITE_ONCE(dev->state, QCOW2_STATE_LIVE);
+	qcow2_disk_release(dev);
+	qcow2_disk_thaw_fs(dev);
+out:
+	mutex_unlock(&dev->ctl_lock);
+	return ret;
+}
+
+static u64 qcow2_sum(unsigned long __percpu *counter)
+{
+	u64 sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += *per_cpu_ptr(counter, cpu);
+	return sum;
+}
+
+static void qcow2_info_image(struct qcow2_dev *dev, struct qcow2_ctl_info *info)
+{
+	struct qcow2_image *image = dev->image;
+	struct qcow2_layer *layer;
+	u32 i;
+
+	if (!image)
+		return;
+	for (i = 0; i < image->chain->nr; i++) {
+		layer = &image->layers[i];
+		info->cache_used += layer->l2.nr << layer->l2.slice_bits;
+		if (!layer->direct)
+			info->dev_flags |= QCOW2_DEV_F_BUFFERED;
+	}
+	info->cache_used += image->alloc.blocks.nr <<
+			    image->alloc.blocks.slice_bits;
+	layer = &image->layers[info->layer];
+	info->layer_virtual_size = layer->size;
+	if (layer->format != QCOW2_FORMAT_QCOW2)
+		return;
+	info->layer_version = layer->header.version;
+	info->layer_cluster_bits = layer->header.cluster_bits;
+	info->layer_refcount_bits = 1U << layer->header.refcount_order;
+	info->layer_incompatible = layer->header.incompatible;
+	info->layer_compatible = layer->header.compatible;
+	info->layer_autoclear = layer->header.autoclear;
+}
+
+static int qcow2_info_path(struct qcow2_dev *dev, struct qcow2_ctl_info *info)
+{
+	char *buf, *path;
+	size_t len;
+	int ret = 0;
+
+	if (!info->path)
+		return 0;
+	buf = kmalloc(QCOW2_PATH_MAX, GFP_KERNEL);
+	if (!buf)
+		return -ENOMEM;
+	path = file_path(dev->chain->files[info->layer].file, buf,
+			 QCOW2_PATH_MAX);
+	if (IS_ERR(path)) {
+		ret = PTR_ERR(path);
+	} else {
+		len = strlen(path) + 1;
+		if (len > info->path_len)
+			ret = -ENAMETOOLONG;
+		else if (copy_to_user(u64_to_user_ptr(info->path), path, len))
+			ret = -EFAULT;
+	}
+	kfree(buf);
+	return ret;
+}
+
+/**
+ * qcow2_dev_info() - describe a device
+ * @dev: the device
+ * @info: in: the layer, the buffer for its path; out: the rest
+ * @err: receives the reason in words
+ *
+ * Context: may sleep.
+ * Return: 0 or a negative errno.
+ */
+int qcow2_dev_info(struct qcow2_dev *dev, struct qcow2_ctl_info *info,
+		   struct qcow2_err *err)
+{
+	int ret;
+
+	mutex_lock(&dev->ctl_lock);
+	ret = -ENODEV;
+	if (!dev->disk)
+		goto out;
+	ret = -EINVAL;
+	if (info->layer >= dev->chain->nr) {
+		qcow2_fail(err, ret, "/dev/qcow2%d has %u layers", dev->index,
+			   dev->chain->nr);
+		goto out;
+	}
+	info->index = dev->index;
+	info->state = dev->state;
+	info->dev_flags = (dev->readonly ? QCOW2_DEV_F_READONLY : 0) |
+			  (dev->deferred ? QCOW2_DEV_F_DEFERRED : 0);
+	info->nr_layers = dev->chain->nr;
+	info->layer_format = dev->chain->files[info->layer].format;
+	info->logical_block_size = queue_logical_block_size(dev->disk->queue);
+	info->size_bytes = get_capacity(dev->disk) << SECTOR_SHIFT;
+	if (dev->state == QCOW2_STATE_FROZEN)
+		info->frozen_ns = ktime_to_ns(ktime_sub(ktime_get(),
+							dev->frozen_since));
+	info->cache_bytes = dev->cache_bytes;
+	info->nr_commits = atomic64_read(&dev->stats.commits);
+	info->nr_flushes = atomic64_read(&dev->stats.flushes);
+	info->nr_allocated = atomic64_read(&dev->stats.allocated);
+	info->nr_freed = atomic64_read(&dev->stats.freed);
+	info->nr_direct = qcow2_sum(dev->nr_direct);
+	info->nr_worker = qcow2_sum(dev->nr_worker);
+	qcow2_info_image(dev, info);
+	ret = qcow2_info_path(dev, info);
+out:
+	mutex_unlock(&dev->ctl_lock);
+	return ret;
+}

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The block device side of a device: gendisk, queue, limits, sysfs, and the
+ * file systems on it.
+ */
+#include <linux/blk-mq.h>
+#include <linux/blkdev.h>
+#include <linux/device.h>
+#include <linux/sizes.h>
+#include <linux/sysfs.h>
+#include "qcow2.h"
+
+#define QCOW2_QUEUE_DEPTH	128
+#define QCOW2_MAX_IO_BYTES	SZ_4M
+
+/**
+ * qcow2_state_name() - the name of a state, as users see it
+ * @state: of a device
+ */
+const char *qcow2_state_name(enum qcow2_state state)
+{
+	static const char * const names[] = {
+		[QCOW2_STATE_LIVE]	= "live",
+		[QCOW2_STATE_FREEZING]	= "freezing",
+		[QCOW2_STATE_FROZEN]	= "frozen",
+		[QCOW2_STATE_THAWING]	= "thawing",
+		[QCOW2_STATE_FAILED]	= "failed",
+		[QCOW2_STATE_DETACHING]	= "detaching",
+	};
+
+	if (state >= ARRAY_SIZE(names) || !names[state])
+		return "attaching";
+	return names[state];
+}
+
+static int qcow2_disk_open(struct gendisk *disk, blk_mode_t mode)
+{
+	struct qcow2_dev *dev = disk->private_data;
+
+	if (READ_ONCE(dev->state) == QCOW2_STATE_DETACHING)
+		return -ENXIO;
+	return 0;
+}
+
+static void qcow2_disk_last_close(struct gendisk *disk)
+{
+	struct qcow2_dev *dev = disk->private_data;
+
+	if (!READ_ONCE(dev->deferred) || disk_openers(disk))
+		return;
+	/* del_gendisk() takes the lock that is held here. */
+	refcount_inc(&dev->ref);
+	if (!queue_work(system_unbound_wq, &dev->detach_work))
+		qcow2_dev_put(dev);
+}
+
+static void qcow2_disk_free(struct gendisk *disk)
+{
+	struct qcow2_dev *dev = disk->private_data;
+
+	blk_mq_free_tag_set(&dev->tag_set);
+	qcow2_dev_put(dev);
+}
+
+static const struct block_device_operations qcow2_disk_ops = {
+	.owner		= THIS_MODULE,
+	.open		= qcow2_disk_open,
+	.release	= qcow2_disk_last_close,
+	.free_disk	= qcow2_disk_free,
+};
+
+static ssize_t state_show(struct device *device, struct device_attribute *attr,
+			  char *buf)
+{
+	struct qcow2_dev *dev = dev_to_disk(device)->private_data;
+
+	return sysfs_emit(buf, "%s\n", qcow2_state_name(READ_ONCE(dev->state)));
+}
+static DEVICE_ATTR_RO(state);
+
+static struct attribute *qcow2_disk_attrs[] = {
+	&dev_attr_state.attr,
+	NULL,
+};
+
+static const struct attribute_group qcow2_disk_group = {
+	.name	= "qcow2",
+	.attrs	= qcow2_disk_attrs,
+};
+
+static const struct attribute_group *qcow2_disk_groups[] = {
+	&qcow2_disk_group,
+	NULL,
+};
+
+static void qcow2_disk_limits(struct qcow2_image *image,
+			      struct queue_limits *lim)
+{
+	struct qcow2_layer *active = qcow2_active(image);
+	u32 i, dma_align = QCOW2_SECTOR_BYTES;
+
+	for (i = 0; i < image->chain->nr; i++)
+		dma_align = max(dma_align, image->layers[i].dma_align);
+	lim->logical_block_size = image->block_size;
+	lim->physical_block_size = max_t(u32, image->block_size, SZ_4K);
+	lim->io_opt = qcow2_cluster_size(active);
+	lim->max_hw_sectors = QCOW2_MAX_IO_BYTES >> SECTOR_SHIFT;
+	lim->max_segments = USHRT_MAX;
+	lim->max_segment_size = UINT_MAX;
+	lim->dma_alignment = dma_align - 1;
+	lim->features = BLK_FEAT_WRITE_CACHE | BLK_FEAT_FUA;
+	/* Version 2 has no zero clusters: the block layer writes zeroes. */
+	if (active->header.version >= 3)
+		lim->max_write_zeroes_sectors = UINT_MAX >> SECTOR_SHIFT;
+}
+
+static int qcow2_disk_tags(struct qcow2_dev *dev)
+{
+	struct blk_mq_tag_set *set = &dev->tag_set;
+
+	set->ops = &qcow2_mq_ops;
+	set->nr_hw_queues = num_online_cpus();
+	set->queue_depth = QCOW2_QUEUE_DEPTH;
+	set->numa_node = NUMA_NO_NODE;
+	set->cmd_size = sizeof(struct qcow2_req);
+	set->flags = BLK_MQ_F_BLOCKING | BLK_MQ_F_NO_SCHED_BY_DEFAULT;
+	return blk_mq_alloc_tag_set(set);
+}
+
+/**
+ * qcow2_disk_add() - make /dev/qcow2N appear
+ * @dev: has an image
+ * @err: receives the reason in words
+ *
+ * Context: may sleep; partitions are read from the disk.
+ * Return: 0 or a negative errno.
+ */
+int qcow2_disk_add(struct qcow2_dev *dev, struct qcow2_err *err)
+{
+	struct queue_limits lim = {};
+	struct gendisk *disk;
+	int ret;
+
+	ret = qcow2_disk_tags(dev);
+	if (ret)
+		return qcow2_fail(err, ret, "not enough memory for the queues");
+	qcow2_disk_limits(dev->image, &lim);
+	disk = blk_mq_alloc_disk(&dev->tag_set, &lim, dev);
+	if (IS_ERR(disk)) {
+		blk_mq_free_tag_set(&dev->tag_set);
+		return qcow2_fail(err, PTR_ERR(disk), "cannot make a disk (error %ld)",
+				  PTR_ERR(disk));
+	}
+	/* From here on qcow2_disk_free() gives the tags back. */
+	refcount_inc(&dev->ref);
+	disk->fops = &qcow2_disk_ops;
+	disk->private_data = dev;
+	snprintf(disk->disk_name, DISK_NAME_LEN, QCOW2_NAME "%d", dev->index);
+	set_capacity(disk, dev->image->size >> SECTOR_SHIFT);
+	set_disk_ro(disk, dev->readonly);
+	dev->disk = disk;
+	ret = device_add_disk(NULL, disk, qcow2_disk_groups);
+	if (!ret)
+		return 0;
+	dev->disk = NULL;
+	put_disk(disk);
+	return qcow2_fail(err, ret, "cannot add the disk (error %d)", ret);
+}
+
+/**
+ * qcow2_disk_hold() - let requests wait, and those end that do not
+ * @dev: the device
+ *
+ * Context: may sleep. The queue is quiesced when this returns, not frozen.
+ */
+void qcow2_disk_hold(struct qcow2_dev *dev)
+{
+	struct request_queue *q = dev->disk->queue;
+	unsigned int memflags = blk_mq_freeze_queue(q);
+
+	blk_mq_quiesce_queue(q);
+	blk_mq_unfreeze_queue(q, memflags);
+}
+
+/**
+ * qcow2_disk_release() - let requests go on
+ * @dev: the device
+ */
+void qcow2_disk_release(struct qcow2_dev *dev)
+{
+	blk_mq_unquiesce_queue(dev->disk->queue);
+}
+
+static struct block_device *qcow2_get_part(struct gendisk *disk,
+					   unsigned long partno)
+{
+	struct block_device *part;
+
+	rcu_read_lock();
+	part = xa_load(&disk->part_tbl, partno);
+	if (part && !kobject_get_unless_zero(bdev_kobj(part)))
+		part = NULL;
+	rcu_read_unlock();
+	return part;
+}
+
+static int qcow2_freeze_part(struct qcow2_dev *dev, unsigned long partno)
+{
+	struct block_device *part = qcow2_get_part(dev->disk, partno);
+	int ret;
+
+	if (!part)
+		return 0;
+	ret = xa_err(xa_store(&dev->frozen, partno, part, GFP_KERNEL));
+	if (!ret) {
+		ret = bdev_freeze(part);
+		if (ret)
+			xa_erase(&dev->frozen, partno);
+	}
+	if (ret)
+		kobject_put(bdev_kobj(part));
+	return ret;
+}
+
+/**
+ * qcow2_disk_thaw_fs() - thaw what qcow2_disk_freeze_fs() froze
+ * @dev: the device; serves requests
+ *
+ * Context: may sleep and do I/O on the disk.
+ */
+void qcow2_disk_thaw_fs(struct qcow2_dev *dev)
+{
+	struct block_device *part;
+	unsigned long partno;
+
+	xa_for_each(&dev->frozen, partno, part) {
+		bdev_thaw(part);
+		xa_erase(&dev->frozen, partno);
+		kobject_put(bdev_kobj(part));
+	}
+}
+
+/**
+ * qcow2_disk_freeze_fs() - freeze the file systems on the disk and its
+ * partitions, write back what the page cache holds of it
+ * @dev: the device; serves requests
+ *
+ * Context: may sleep and do I/O on the disk.
+ * Return: 0 or a negative errno; then none is frozen.
+ */
+int qcow2_disk_freeze_fs(struct qcow2_dev *dev)
+{
+	struct block_device *part;
+	unsigned long partno;
+	int ret = 0;
+
+	xa_for_each(&dev->disk->part_tbl, partno, part) {
+		ret = qcow2_freeze_part(dev, partno);
+		if (ret)
+			break;
+	}
+	if (ret)
+		qcow2_disk_thaw_fs(dev);
+	return ret;
+}
+
+/**
+ * qcow2_disk_claim() - if nobody has the disk open, let nobody open it
+ * @dev: the device; its state becomes QCOW2_STATE_DETACHING
+ *
+ * Context: may sleep.
+ * Return: 0 or -EBUSY.
+ */
+int qcow2_disk_claim(struct qcow2_dev *dev)
+{
+	struct gendisk *disk = dev->disk;
+	int ret = -EBUSY;
+
+	mutex_lock(&disk->open_mutex);
+	if (!disk_openers(disk)) {
+		WRITE_ONCE(dev->state, QCOW2_STATE_DETACHING);
+		ret = 0;
+	}
+	mutex_unlock(&disk->open_mutex);
+	return ret;
+}

@@ -1,0 +1,323 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * An image: the chain of layers with everything that is known of it. It is
+ * built from nothing at attach and at every thaw.
+ */
+#include <linux/file.h>
+#include <linux/slab.h>
+#include "qcow2.h"
+
+/* Of the metadata cache: one part in so many is for refcounts. */
+#define QCOW2_REFCOUNT_SHARE	8
+
+static int qcow2_chain_add(struct qcow2_chain *chain, u32 i,
+			   const struct qcow2_ctl_layer *layer,
+			   struct qcow2_err *err)
+{
+	struct file *file;
+
+	if (layer->format != QCOW2_FORMAT_QCOW2 &&
+	    layer->format != QCOW2_FORMAT_RAW)
+		return qcow2_fail(err, -EINVAL, "layer %u: unknown format %u", i,
+				  layer->format);
+	file = fget(layer->fd);
+	if (!file)
+		return qcow2_fail(err, -EBADF, "layer %u: no such file descriptor",
+				  i);
+	chain->files[i].file = file;
+	chain->files[i].format = layer->format;
+	return 0;
+}
+
+/**
+ * qcow2_chain_get() - take references to the files that userspace opened
+ * @layers: the chain, active layer first
+ * @nr: layers, at least 1
+ * @err: receives the reason in words
+ *
+ * Return: the chain or ERR_PTR.
+ */
+struct qcow2_chain *qcow2_chain_get(const struct qcow2_ctl_layer *layers,
+				    u32 nr, struct qcow2_err *err)
+{
+	struct qcow2_chain *chain;
+	u32 i;
+	int ret;
+
+	chain = kzalloc(struct_size(chain, files, nr), GFP_KERNEL);
+	if (!chain)
+		return ERR_PTR(-ENOMEM);
+	chain->nr = nr;
+	for (i = 0; i < nr; i++) {
+		ret = qcow2_chain_add(chain, i, &layers[i], err);
+		if (ret) {
+			qcow2_chain_put(chain);
+			return ERR_PTR(ret);
+		}
+	}
+	return chain;
+}
+
+/**
+ * qcow2_chain_put() - release the files of a chain
+ * @chain: may be NULL, or half made
+ */
+void qcow2_chain_put(struct qcow2_chain *chain)
+{
+	u32 i;
+
+	if (!chain)
+		return;
+	for (i = 0; i < chain->nr; i++) {
+		if (chain->files[i].file)
+			fput(chain->files[i].file);
+	}
+	kfree(chain);
+}
+
+/**
+ * qcow2_image_fail() - metadata can no longer be written
+ * @image: the image
+ * @error: negative errno
+ *
+ * Nothing is written from now on; reads go on.
+ *
+ * Context: any.
+ */
+void qcow2_image_fail(struct qcow2_image *image, int error)
+{
+	if (cmpxchg(&image->commit.error, 0, error))
+		return;
+	pr_err("qcow2%d: image can no longer be written (error %d), the device is read-only now\n",
+	       image->dev->index, error);
+	qcow2_dev_failed(image->dev);
+}
+
+/**
+ * qcow2_image_corrupt() - the image contradicts itself
+ * @layer: where it was found
+ * @what: is wrong, in words
+ * @where: an offset or a number that helps to find it
+ *
+ * Context: any.
+ */
+void qcow2_image_corrupt(struct qcow2_layer *layer, const char *what, u64 where)
+{
+	struct qcow2_image *image = layer->image;
+
+	pr_err_ratelimited("qcow2%d: layer %u is corrupt: %s (0x%llx)\n",
+			   image->dev->index, layer->index, what, where);
+	if (layer->index == 0 && image->writable)
+		qcow2_image_fail(image, -EIO);
+}
+
+static void qcow2_name_layer(struct qcow2_err *err, struct qcow2_layer *layer)
+{
+	char *buf = kmalloc(PATH_MAX, GFP_KERNEL);
+	char *name = buf ? file_path(layer->file, buf, PATH_MAX) : NULL;
+
+	if (IS_ERR_OR_NULL(name))
+		qcow2_err_prefix(err, "layer %u: ", layer->index);
+	else
+		qcow2_err_prefix(err, "%s: ", name);
+	kfree(buf);
+}
+
+/* The same file twice in a chain would be a circle. */
+static int qcow2_check_circle(struct qcow2_image *image, u32 i,
+			      struct qcow2_err *err)
+{
+	struct inode *inode = image->layers[i].file->f_mapping->host;
+	u32 j;
+
+	for (j = 0; j < i; j++) {
+		if (image->layers[j].file->f_mapping->host == inode)
+			return qcow2_fail(err, -ELOOP,
+					  "is in the backing chain twice");
+	}
+	return 0;
+}
+
+/* An image must not lie on the very disk that it is to become. */
+static int qcow2_check_self(struct qcow2_image *image, u32 i,
+			    struct qcow2_err *err)
+{
+	struct inode *inode = image->layers[i].file->f_mapping->host;
+	struct block_device *bdev = inode->i_sb->s_bdev;
+
+	if (S_ISBLK(inode->i_mode))
+		bdev = I_BDEV(inode);
+	if (bdev && image->dev->disk && bdev->bd_disk == image->dev->disk)
+		return qcow2_fail(err, -ELOOP, "lies on the device itself");
+	return 0;
+}
+
+static int qcow2_check_backed(struct qcow2_image *image, u32 i,
+			      struct qcow2_err *err)
+{
+	struct qcow2_layer *layer = &image->layers[i];
+	bool backed = layer->header.backing_offset && layer->header.backing_len;
+	bool last = i + 1 == image->chain->nr;
+
+	if (layer->format == QCOW2_FORMAT_RAW) {
+		if (i == 0)
+			return qcow2_fail(err, -EINVAL,
+					  "a raw file cannot be the active layer");
+		if (!last)
+			return qcow2_fail(err, -EINVAL,
+					  "a raw file has no backing file");
+		return 0;
+	}
+	if (backed && last)
+		return qcow2_fail(err, -EINVAL, "its backing file is missing");
+	if (!backed && !last)
+		return qcow2_fail(err, -EINVAL, "has no backing file");
+	return 0;
+}
+
+static int qcow2_open_layer(struct qcow2_image *image, u32 i,
+			    struct qcow2_err *err)
+{
+	u64 cache_bytes = image->dev->cache_bytes;
+	struct qcow2_layer *layer = &image->layers[i];
+	bool writable = image->writable && i == 0;
+	int ret;
+
+	cache_bytes -= cache_bytes / QCOW2_REFCOUNT_SHARE;
+	layer->image = image;
+	layer->index = i;
+	layer->file = image->chain->files[i].file;
+	layer->format = image->chain->files[i].format;
+	ret = qcow2_check_circle(image, i, err);
+	if (!ret)
+		ret = qcow2_check_self(image, i, err);
+	if (!ret)
+		ret = qcow2_file_lock(layer->file, writable, err);
+	if (!ret) {
+		/* Before anything is read, so that it stays what was read. */
+		image->locked = i + 1;
+		ret = qcow2_layer_open(layer, writable,
+				       div_u64(cache_bytes, image->chain->nr),
+				       err);
+	}
+	if (!ret)
+		ret = qcow2_check_backed(image, i, err);
+	if (ret)
+		qcow2_name_layer(err, layer);
+	else
+		image->block_size = max(image->block_size, layer->dio_align);
+	return ret;
+}
+
+static int qcow2_open_layers(struct qcow2_image *image, struct qcow2_err *err)
+{
+	struct qcow2_layer *active = qcow2_active(image);
+	int ret = 0;
+	u32 i;
+
+	image->block_size = QCOW2_SECTOR_BYTES;
+	for (i = 0; i < image->chain->nr && !ret; i++)
+		ret = qcow2_open_layer(image, i, err);
+	if (ret)
+		return ret;
+	image->tail = active->file_size;
+	image->size = round_down(active->size, image->block_size);
+	ret = qcow2_alloc_open(image, image->dev->cache_bytes /
+			       QCOW2_REFCOUNT_SHARE, err);
+	if (ret)
+		qcow2_name_layer(err, active);
+	return ret;
+}
+
+/**
+ * qcow2_image_open() - lock, read and validate a chain
+ * @dev: the device that is to serve it
+ * @chain: its files; stay the caller's
+ * @err: receives the reason in words
+ *
+ * Context: may sleep and do I/O.
+ * Return: the image or ERR_PTR.
+ */
+struct qcow2_image *qcow2_image_open(struct qcow2_dev *dev,
+				     struct qcow2_chain *chain,
+				     struct qcow2_err *err)
+{
+	struct qcow2_image *image;
+	u32 i;
+	int ret;
+
+	image = kvzalloc(struct_size(image, layers, chain->nr), GFP_KERNEL);
+	if (!image)
+		return ERR_PTR(-ENOMEM);
+	image->dev = dev;
+	image->chain = chain;
+	image->writable = !dev->readonly;
+	image->wq = dev->wq;
+	image->commit_wq = dev->commit_wq;
+	qcow2_ranges_init(&image->clusters);
+	qcow2_ranges_init(&image->tables);
+	mutex_init(&image->extend_lock);
+	mutex_init(&image->alloc.lock);
+	mutex_init(&image->alloc.grow_lock);
+	xa_init(&image->alloc.resting);
+	for (i = 0; i < chain->nr; i++)
+		qcow2_cache_init(&image->layers[i].l2, &image->layers[i],
+				 qcow2_l2_host);
+	qcow2_cache_init(&image->alloc.blocks, qcow2_active(image),
+			 qcow2_refcount_host);
+	ret = qcow2_epochs_init(image);
+	if (ret) {
+		kvfree(image);
+		return ERR_PTR(ret);
+	}
+	ret = qcow2_commit_init(image);
+	if (!ret)
+		ret = qcow2_open_layers(image, err);
+	if (!ret)
+		return image;
+	qcow2_image_close(image);
+	return ERR_PTR(ret);
+}
+
+/**
+ * qcow2_image_settle() - leave a complete, clean file behind
+ * @image: without requests in flight
+ *
+ * Context: may sleep and do I/O.
+ * Return: 0 or a negative errno; the image stays usable.
+ */
+int qcow2_image_settle(struct qcow2_image *image)
+{
+	int ret;
+
+	if (!image->writable)
+		return 0;
+	ret = qcow2_commit_all(image);
+	if (ret)
+		return ret;
+	ret = qcow2_image_trim(image);
+	if (ret)
+		return ret;
+	return qcow2_io_flush(qcow2_active(image));
+}
+
+/**
+ * qcow2_image_close() - forget an image and release its locks
+ * @image: without requests in flight, or half opened; what is dirty is lost
+ *
+ * Context: may sleep.
+ */
+void qcow2_image_close(struct qcow2_image *image)
+{
+	u32 i;
+
+	qcow2_commit_stop(image);
+	qcow2_epochs_exit(image);
+	qcow2_commit_exit(image);
+	qcow2_alloc_close(image);
+	for (i = 0; i < image->chain->nr; i++)
+		qcow2_layer_close(&image->layers[i]);
+	for (i = 0; i < image->locked; i++)
+		qcow2_file_unlock(image->layers[i].file);
+	kvfree(image);
+}

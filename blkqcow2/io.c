@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * File I/O of a layer.
+ *
+ * An asynchronous I/O is first tried with IOCB_NOWAIT in the context of the
+ * task that submitted the block request. What the file system refuses to do
+ * without blocking, and what a short transfer leaves over, continues in a
+ * worker.
+ */
+#include <linux/bvec.h>
+#include <linux/ioprio.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include "qcow2.h"
+
+/*
+ * What a task was doing when its request came to us. The submitter may be inside submit_bio(), with a plug, or inside a journal
+ * handle of the file system on the disk. The file system below must see none
+ * of it: bios would be queued up behind the very function that waits for them,
+ * and a handle would be taken for one of its own.
+ */
+struct qcow2_nested {
+	struct bio_list *bio_list;
+	struct blk_plug *plug;
+	void *journal_info;
+	unsigned int noio;
+};
+
+static void qcow2_nested_begin(struct qcow2_nested *nested)
+{
+	nested->bio_list = current->bio_list;
+	nested->plug = current->plug;
+	nested->journal_info = current->journal_info;
+	nested->noio = memalloc_noio_save();
+	current->bio_list = NULL;
+	current->plug = NULL;
+	current->journal_info = NULL;
+}
+
+static void qcow2_nested_end(struct qcow2_nested *nested)
+{
+	memalloc_noio_restore(nested->noio);
+	current->bio_list = nested->bio_list;
+	current->plug = nested->plug;
+	current->journal_info = nested->journal_info;
+}
+
+static bool qcow2_io_is_write(const struct qcow2_io *io)
+{
+	return iov_iter_rw(&io->start) == WRITE;
+}
+
+/*
+ * Part of a file below its end, but never written, or beyond it: the rest of
+ * what was to be read is zeroes.
+ */
+static void qcow2_io_zero_rest(struct qcow2_io *io)
+{
+	struct iov_iter rest = io->start;
+
+	iov_iter_advance(&rest, io->done);
+	iov_iter_zero(iov_iter_count(&rest), &rest);
+}
+
+static void qcow2_io_finish(struct qcow2_io *io)
+{
+	ssize_t ret = io->ret;
+
+	if ((ret == -EAGAIN || ret == -EOPNOTSUPP) &&
+	    io->iocb.ki_flags & IOCB_NOWAIT) {
+		queue_work(io->layer->image->wq, &io->work);
+		return;
+	}
+	if (ret < 0) {
+		io->end(io, ret);
+		return;
+	}
+	io->done += ret;
+	if (io->done >= io->len)
+		io->end(io, 0);
+	else
+		queue_work(io->layer->image->wq, &io->work);
+}
+
+static void qcow2_io_put(struct qcow2_io *io)
+{
+	if (atomic_dec_and_test(&io->ref))
+		qcow2_io_finish(io);
+}
+
+static void qcow2_io_complete(struct kiocb *iocb, long ret)
+{
+	struct qcow2_io *io = container_of(iocb, struct qcow2_io, iocb);
+
+	if (qcow2_io_is_write(io))
+		kiocb_end_write(iocb);
+	io->ret = ret;
+	qcow2_io_put(io);
+}
+
+/* A frozen file system below must not make a submitter wait. */
+static bool qcow2_io_start_write(struct qcow2_io *io, bool nowait)
+{
+	struct super_block *sb = file_inode(io->layer->file)->i_sb;
+
+	if (!S_ISREG(file_inode(io->layer->file)->i_mode))
+		return true;
+	if (!nowait) {
+		kiocb_start_write(&io->iocb);
+		return true;
+	}
+	if (!sb_start_write_trylock(sb))
+		return false;
+	/* As kiocb_start_write(): released by whoever completes the I/O. */
+	__sb_writers_release(sb, SB_FREEZE_WRITE);
+	return true;
+}
+
+static void qcow2_io_attempt(struct qcow2_io *io, bool nowait)
+{
+	struct file *file = io->layer->file;
+	bool write = qcow2_io_is_write(io);
+	struct kiocb *iocb = &io->iocb;
+	ssize_t ret;
+
+	io->iter = io->start;
+	if (io->done)
+		iov_iter_advance(&io->iter, io->done);
+	iocb->ki_pos = io->pos + io->done;
+	if (nowait)
+		iocb->ki_flags |= IOCB_NOWAIT;
+	else
+		iocb->ki_flags &= ~IOCB_NOWAIT;
+	iocb->private = NULL;
+	atomic_set(&io->ref, 2);
+	if (write && !qcow2_io_start_write(io, nowait)) {
+		io->ret = -EAGAIN;
+		qcow2_io_finish(io);
+		return;
+	}
+	if (write)
+		ret = file->f_op->write_iter(iocb, &io->iter);
+	else
+		ret = file->f_op->read_iter(iocb, &io->iter);
+	if (ret != -EIOCBQUEUED)
+		qcow2_io_complete(iocb, ret);
+	/*
+	 * The file system may look at the iocb and the iterator until it
+	 * returns, which can be after the completion: hence two references.
+	 */
+	qcow2_io_put(io);
+}
+
+static void qcow2_io_continue(struct work_struct *work)
+{
+	struct qcow2_io *io = container_of(work, struct qcow2_io, work);
+	unsigned int noio = memalloc_noio_save();
+
+	if (io->ret >= 0 && !qcow2_io_is_write(io) &&
+	    io->pos + io->done >= i_size_read(io->layer->file->f_mapping->host)) {
+		qcow2_io_zero_rest(io);
+		io->end(io, 0);
+	} else if (!io->ret) {
+		io->end(io, -EIO);
+	} else {
+		qcow2_io_attempt(io, false);
+	}
+	memalloc_noio_restore(noio);
+}
+
+/**
+ * qcow2_io_prepare() - set up an I/O
+ * @io: to be set up; its end and private are the caller's
+ * @layer: the file
+ * @pos: host offset in bytes
+ * @iter: source or destination; the data behind it stays until the end
+ * @sync_data: a write is on stable storage when it ends
+ */
+void qcow2_io_prepare(struct qcow2_io *io, struct qcow2_layer *layer, u64 pos,
+		      const struct iov_iter *iter, bool sync_data)
+{
+	io->start = *iter;
+	io->layer = layer;
+	io->pos = pos;
+	io->len = iov_iter_count(iter);
+	io->done = 0;
+	io->iocb.ki_filp = layer->file;
+	io->iocb.ki_complete = qcow2_io_complete;
+	io->iocb.ki_flags = layer->direct ? IOCB_DIRECT : 0;
+	if (sync_data)
+		io->iocb.ki_flags |= IOCB_DSYNC;
+	io->iocb.ki_ioprio = get_current_ioprio();
+	INIT_WORK(&io->work, qcow2_io_continue);
+}
+
+/**
+ * qcow2_io_submit() - start an I/O that was set up
+ * @io: it
+ * @nowait: the caller must not block and may hold anything; false in workers
+ *
+ * @io->end may be called before this returns.
+ */
+void qcow2_io_submit(struct qcow2_io *io, bool nowait)
+{
+	struct qcow2_nested nested;
+
+	if (!nowait) {
+		qcow2_io_attempt(io, false);
+		return;
+	}
+	if (!io->layer->nowait) {
+		io->ret = -EAGAIN;
+		queue_work(io->layer->image->wq, &io->work);
+		return;
+	}
+	qcow2_nested_begin(&nested);
+	qcow2_io_attempt(io, true);
+	qcow2_nested_end(&nested);
+}
+
+/**
+ * qcow2_io_sync() - do an I/O and wait for it
+ * @layer: the file
+ * @pos: host offset in bytes
+ * @iter: source or destination; consumed
+ *
+ * What lies beyond the end of the file reads as zeroes.
+ *
+ * Context: may sleep; a worker or an ioctl, never a submitter.
+ * Return: 0 or a negative errno.
+ */
+int qcow2_io_sync(struct qcow2_layer *layer, u64 pos, struct iov_iter *iter)
+{
+	size_t len = iov_iter_count(iter), done = 0;
+	bool write = iov_iter_rw(iter) == WRITE;
+	struct file *file = layer->file;
+	struct iov_iter start = *iter;
+	struct kiocb iocb;
+	ssize_t ret;
+
+	while (done < len) {
+		*iter = start;
+		iov_iter_advance(iter, done);
+		init_sync_kiocb(&iocb, file);
+		iocb.ki_pos = pos + done;
+		iocb.ki_flags = layer->direct ? IOCB_DIRECT : 0;
+		if (write) {
+			file_start_write(file);
+			ret = file->f_op->write_iter(&iocb, iter);
+			file_end_write(file);
+		} else {
+			ret = file->f_op->read_iter(&iocb, iter);
+		}
+		if (ret < 0)
+			return ret;
+		done += ret;
+		if (!ret)
+			break;
+	}
+	*iter = start;
+	iov_iter_advance(iter, done);
+	if (done == len)
+		return 0;
+	if (write || pos + done < i_size_read(file->f_mapping->host))
+		return -EIO;
+	iov_iter_zero(len - done, iter);
+	return 0;
+}
+
+/**
+ * qcow2_io_buf() - read or write a buffer and wait for it
+ * @layer: the file
+ * @dir: ITER_DEST to read, ITER_SOURCE to write
+ * @pos: host offset in bytes, aligned to the layer's dio_align
+ * @buf: from kmalloc(), a power of two of bytes
+ * @len: bytes
+ *
+ * Context: may sleep, as qcow2_io_sync().
+ * Return: 0 or a negative errno.
+ */
+int qcow2_io_buf(struct qcow2_layer *layer, int dir, u64 pos, void *buf,
+		 size_t len)
+{
+	struct iov_iter iter;
+	struct bio_vec bv;
+
+	bvec_set_virt(&bv, buf, len);
+	iov_iter_bvec(&iter, dir, &bv, 1, len);
+	return qcow2_io_sync(layer, pos, &iter);
+}
+
+#define QCOW2_ZERO_VECS		16U
+
+/**
+ * qcow2_io_zero() - write zeroes and wait for them
+ * @layer: the file
+ * @pos: host offset in bytes
+ * @len: bytes
+ *
+ * Context: may sleep, as qcow2_io_sync().
+ * Return: 0 or a negative errno.
+ */
+int qcow2_io_zero(struct qcow2_layer *layer, u64 pos, u64 len)
+{
+	struct bio_vec bv[QCOW2_ZERO_VECS];
+	struct iov_iter iter;
+	unsigned int i;
+	int ret = 0;
+
+	while (len && !ret) {
+		size_t chunk = min_t(u64, len, QCOW2_ZERO_VECS << PAGE_SHIFT);
+		size_t left = chunk;
+
+		for (i = 0; left; i++) {
+			size_t n = min_t(size_t, left, PAGE_SIZE);
+
+			bvec_set_page(&bv[i], ZERO_PAGE(0), n, 0);
+			left -= n;
+		}
+		iov_iter_bvec(&iter, ITER_SOURCE, bv, i, chunk);
+		ret = qcow2_io_sync(layer, pos, &iter);
+		pos += chunk;
+		len -= chunk;
+	}
+	return ret;
+}
+
+/**
+ * qcow2_io_flush() - put all that was written to the file on stable storage
+ * @layer: the file
+ *
+ * Context: may sleep, as qcow2_io_sync().
+ * Return: 0 or a negative errno.
+ */
+int qcow2_io_flush(struct qcow2_layer *layer)
+{
+	atomic64_inc(&layer->image->dev->stats.flushes);
+	return vfs_fsync_range(layer->file, 0, LLONG_MAX, 1);
+}

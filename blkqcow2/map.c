@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The mapper: guest offset to extent, through the chain of layers.
+ *
+ * A lookup in tables that are in memory takes no lock. What it finds may be
+ * freed meanwhile; the epoch that every request enters keeps the clusters
+ * from being used again until the request has ended.
+ */
+#include <linux/rcupdate.h>
+#include "qcow2.h"
+
+/**
+ * qcow2_l2_slice_bits() - log2 of the L2 entries in a slice
+ * @layer: a qcow2 layer
+ */
+u32 qcow2_l2_slice_bits(const struct qcow2_layer *layer)
+{
+	return layer->l2.slice_bits - 3;
+}
+
+/**
+ * qcow2_l2_index() - position of a cluster's entry in its slice
+ * @layer: a qcow2 layer
+ * @guest: guest offset in bytes
+ */
+u32 qcow2_l2_index(struct qcow2_layer *layer, u64 guest)
+{
+	return (guest >> layer->cluster_bits) &
+	       ((1U << qcow2_l2_slice_bits(layer)) - 1);
+}
+
+static u64 qcow2_l2_key(struct qcow2_layer *layer, u64 guest)
+{
+	return guest >> (layer->cluster_bits + qcow2_l2_slice_bits(layer));
+}
+
+static u64 qcow2_l1_entry(struct qcow2_layer *layer, u64 guest)
+{
+	u32 index = guest >> (layer->cluster_bits + layer->l2_bits);
+
+	return be64_to_cpu(READ_ONCE(layer->l1.entries[index]));
+}
+
+/**
+ * qcow2_l2_host() - host offset of an L2 slice
+ * @layer: a qcow2 layer
+ * @key: of the slice
+ *
+ * Return: bytes, 0 if there is no L2 table, -EIO if the L1 entry is invalid.
+ */
+s64 qcow2_l2_host(struct qcow2_layer *layer, u64 key)
+{
+	u32 slices_bits = layer->l2_bits - qcow2_l2_slice_bits(layer);
+	u64 guest = key << (layer->cluster_bits + qcow2_l2_slice_bits(layer));
+	u64 raw = qcow2_l1_entry(layer, guest);
+	u64 table = raw & QCOW2_ENTRY_OFFSET;
+
+	if (!qcow2_l1_valid(raw, layer->cluster_bits) ||
+	    (table && table >= READ_ONCE(layer->file_size))) {
+		qcow2_image_corrupt(layer, "L1 entry", guest);
+		return -EIO;
+	}
+	if (!table)
+		return 0;
+	return table + ((key & ((1ULL << slices_bits) - 1)) <<
+			layer->l2.slice_bits);
+}
+
+/**
+ * qcow2_l2_pin() - pin the slice that holds a cluster's entry
+ * @layer: a qcow2 layer
+ * @guest: guest offset in bytes
+ *
+ * Context: may sleep and do I/O.
+ * Return: see qcow2_cache_pin().
+ */
+struct qcow2_slice *qcow2_l2_pin(struct qcow2_layer *layer, u64 guest)
+{
+	return qcow2_cache_pin(&layer->l2, qcow2_l2_key(layer, guest));
+}
+
+/*
+ * How many clusters from @index on, @max at most, continue the entry @raw: the
+ * same flags, and the next host cluster if there is one.
+ */
+static u32 qcow2_run(struct qcow2_layer *layer, const __be64 *entries,
+		     u32 index, u32 max, u64 raw, enum qcow2_kind kind)
+{
+	u64 step = kind == QCOW2_DATA || kind == QCOW2_ZERO_ALLOC ?
+		   qcow2_cluster_size(layer) : 0;
+	u32 n;
+
+	if (kind == QCOW2_COMPRESSED)
+		return 1;
+	for (n = 1; n < max; n++) {
+		raw += step;
+		if (be64_to_cpu(READ_ONCE(entries[index + n])) != raw)
+			break;
+	}
+	return n;
+}
+
+/*
+ * The last cluster of a file may be cut short; it continues with zeroes. One
+ * that begins beyond the end of the file does not exist.
+ */
+static int qcow2_check_bounds(struct qcow2_layer *layer, u64 guest,
+			      struct qcow2_extent *ext)
+{
+	u64 end = round_up(READ_ONCE(layer->file_size),
+			   qcow2_cluster_size(layer));
+
+	if (ext->host >= end) {
+		qcow2_image_corrupt(layer, "L2 entry beyond the end of the file",
+				    guest);
+		return -EIO;
+	}
+	ext->len = min(ext->len, end - ext->host);
+	return 0;
+}
+
+static int qcow2_map_slice(struct qcow2_layer *layer, struct qcow2_slice *slice,
+			   u64 guest, u64 len, struct qcow2_extent *ext)
+{
+	const __be64 *entries = slice->data;
+	u32 index = qcow2_l2_index(layer, guest);
+	u64 in_cluster = qcow2_in_cluster(layer, guest);
+	u64 clusters = (in_cluster + len + qcow2_cluster_size(layer) - 1) >>
+		       layer->cluster_bits;
+	u32 max = min_t(u64, clusters,
+			(1U << qcow2_l2_slice_bits(layer)) - index);
+	u64 raw = be64_to_cpu(READ_ONCE(entries[index]));
+	struct qcow2_entry e = qcow2_l2_decode(raw, layer->header.version,
+					       layer->cluster_bits);
+	u32 n;
+
+	if (e.kind == QCOW2_INVALID) {
+		qcow2_image_corrupt(layer, "L2 entry", guest);
+		return -EIO;
+	}
+	n = qcow2_run(layer, entries, index, max, raw, e.kind);
+	ext->kind = e.kind;
+	ext->copied = e.copied;
+	ext->bytes = e.bytes;
+	ext->len = min(len, ((u64)n << layer->cluster_bits) - in_cluster);
+	ext->host = e.host;
+	/* The entries first, then whether they are dirty: qcow2_cache_dirty(). */
+	smp_rmb();
+	ext->durable = !(READ_ONCE(slice->flags) &
+			 (BIT(QCOW2_SLICE_DIRTY) | BIT(QCOW2_SLICE_WRITEBACK)));
+	if (e.kind == QCOW2_DATA || e.kind == QCOW2_ZERO_ALLOC)
+		ext->host += in_cluster;
+	if (e.kind == QCOW2_DATA)
+		return qcow2_check_bounds(layer, guest, ext);
+	return 0;
+}
+
+static int qcow2_map_qcow2(struct qcow2_layer *layer, u64 guest, u64 len,
+			   bool cached_only, struct qcow2_extent *ext)
+{
+	u64 table_bytes = 1ULL << (layer->cluster_bits + layer->l2_bits);
+	struct qcow2_slice *slice;
+	int ret;
+
+	if (!qcow2_l1_entry(layer, guest)) {
+		ext->kind = QCOW2_UNALLOCATED;
+		ext->len = min(len, table_bytes - (guest & (table_bytes - 1)));
+		return 0;
+	}
+	rcu_read_lock();
+	slice = qcow2_cache_peek(&layer->l2, qcow2_l2_key(layer, guest));
+	if (slice) {
+		ret = qcow2_map_slice(layer, slice, guest, len, ext);
+		rcu_read_unlock();
+		return ret;
+	}
+	rcu_read_unlock();
+	if (cached_only)
+		return -EAGAIN;
+	slice = qcow2_l2_pin(layer, guest);
+	if (IS_ERR(slice))
+		return PTR_ERR(slice);
+	ret = qcow2_map_slice(layer, slice, guest, len, ext);
+	qcow2_cache_unpin(slice);
+	return ret;
+}
+
+static int qcow2_map_layer(struct qcow2_layer *layer, u64 guest, u64 len,
+			   bool cached_only, struct qcow2_extent *ext)
+{
+	*ext = (struct qcow2_extent){ .layer = layer };
+	if (layer->format == QCOW2_FORMAT_QCOW2)
+		return qcow2_map_qcow2(layer, guest, len, cached_only, ext);
+	ext->kind = QCOW2_DATA;
+	ext->host = guest;
+	ext->len = len;
+	ext->durable = true;
+	return 0;
+}
+
+/**
+ * qcow2_map_active() - what does layer 0 alone say about a range?
+ * @image: the image
+ * @guest: guest offset in bytes
+ * @len: bytes; within the disk
+ * @ext: the answer for a part that begins at @guest
+ *
+ * Context: may sleep and do I/O.
+ * Return: 0 or a negative errno.
+ */
+int qcow2_map_active(struct qcow2_image *image, u64 guest, u64 len,
+		     struct qcow2_extent *ext)
+{
+	return qcow2_map_layer(qcow2_active(image), guest, len, false, ext);
+}
+
+/**
+ * qcow2_map() - find out where a range is
+ * @image: the image
+ * @first: the layer to begin with, 0 for what the guest sees
+ * @guest: guest offset in bytes
+ * @len: bytes, at least 1; within the disk
+ * @cached_only: do not sleep, do no I/O
+ * @ext: the answer for a part that begins at @guest
+ *
+ * Context: any if @cached_only, else may sleep and do I/O.
+ * Return: 0, -EAGAIN if @cached_only and a table is not in memory, -EIO if
+ * the image contradicts itself, or another negative errno.
+ */
+int qcow2_map(struct qcow2_image *image, u32 first, u64 guest, u64 len,
+	      bool cached_only, struct qcow2_extent *ext)
+{
+	u32 i;
+
+	for (i = first; i < image->chain->nr; i++) {
+		struct qcow2_layer *layer = &image->layers[i];
+		int ret;
+
+		/* Beyond its end a layer hides what is under it. */
+		if (guest >= layer->size)
+			break;
+		len = min(len, layer->size - guest);
+		ret = qcow2_map_layer(layer, guest, len, cached_only, ext);
+		if (ret)
+			return ret;
+		if (ext->kind != QCOW2_UNALLOCATED)
+			return 0;
+		len = ext->len;
+	}
+	*ext = (struct qcow2_extent){ .kind = QCOW2_UNALLOCATED, .len = len };
+	return 0;
+}

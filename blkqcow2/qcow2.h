@@ -1,0 +1,655 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * blkqcow2: structures and functions shared between the driver's files.
+ *
+ * Lock order, outer first:
+ *
+ *	dev->ctl_lock		state changes of a device; sleeps
+ *	  alloc->grow_lock	adds refcount blocks; sleeps, held over I/O
+ *	  image->extend_lock	grows the active file; sleeps, held over I/O
+ *	    alloc->lock		refcounts in memory, cursor; sleeps, no I/O
+ *	      cache->lock	cached tables' entries, dirty and clock lists; irq
+ *	      ranges->lock	locked ranges and who waits for them; irq
+ *	      commit->lock	who waits for a commit; irq
+ *
+ * No lock is held over I/O on the data path: growing happens once per large
+ * step, and what a request waits for otherwise (a cluster or a table that
+ * another request is allocating) it waits for parked, without a thread.
+ */
+#ifndef _QCOW2_H
+#define _QCOW2_H
+
+#include <linux/blk-mq.h>
+#include <linux/blkdev.h>
+#include <linux/completion.h>
+#include <linux/fs.h>
+#include <linux/mempool.h>
+#include <linux/mutex.h>
+#include <linux/percpu-refcount.h>
+#include <linux/rbtree.h>
+#include <linux/refcount.h>
+#include <linux/uio.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
+#include <linux/blkqcow2.h>
+
+#include "qcow2_err.h"
+#include "qcow2_format.h"
+
+#define QCOW2_NAME		"qcow2"
+#define QCOW2_SECTOR_BYTES	(1U << SECTOR_SHIFT)
+
+/* Unit in which tables are read, cached and written, at most a cluster. */
+#define QCOW2_MAX_SLICE_BITS	12
+
+struct qcow2_dev;
+struct qcow2_image;
+struct qcow2_layer;
+struct qcow2_io;
+
+/* ---- cache.c: slices of L2 tables and refcount blocks ---- */
+
+enum {
+	QCOW2_SLICE_LOADING,		/* being read from the file */
+	QCOW2_SLICE_BAD,		/* could not be read */
+	QCOW2_SLICE_DIRTY,		/* on cache->dirty, changed since snapshot */
+	QCOW2_SLICE_WRITEBACK,		/* a commit is writing a snapshot of it */
+	QCOW2_SLICE_USED,		/* looked up since the clock hand passed */
+};
+
+/**
+ * struct qcow2_slice - a piece of a table in memory
+ * @ref: one for being in the cache, one per pin; dirty is a pin
+ * @flags: QCOW2_SLICE_*
+ * @key: position in the sequence of all slices of its kind
+ * @clock: in cache->clock
+ * @dirty: in cache->dirty
+ * @rcu: frees it after the last lock-free reader
+ * @data: the table's bytes as they are on disk, aligned for direct I/O
+ */
+struct qcow2_slice {
+	refcount_t ref;
+	unsigned long flags;
+	u64 key;
+	struct list_head clock;
+	struct list_head dirty;
+	struct rcu_head rcu;
+	void *data;
+};
+
+/**
+ * struct qcow2_cache - slices of one kind of table of one layer
+ * @layer: whose tables they are
+ * @host: host offset of a slice, by its key; 0 if the table does not exist,
+ *	a negative errno if what leads to it is invalid. Called without locks
+ * @slices: by key; read under RCU
+ * @slice_bits: log2 of a slice's bytes
+ * @lock: protects the lists, and the entries of L2 slices
+ * @clock: all slices, for eviction
+ * @dirty: those that the next commit writes
+ * @nr: slices in the cache
+ * @max: bound of @nr; pinned slices may exceed it
+ */
+struct qcow2_cache {
+	struct qcow2_layer *layer;
+	s64 (*host)(struct qcow2_layer *layer, u64 key);
+	struct xarray slices;
+	u32 slice_bits;
+	spinlock_t lock;
+	struct list_head clock;
+	struct list_head dirty;
+	unsigned long nr;
+	unsigned long max;
+};
+
+void qcow2_cache_init(struct qcow2_cache *cache, struct qcow2_layer *layer,
+		      s64 (*host)(struct qcow2_layer *layer, u64 key));
+void qcow2_cache_size(struct qcow2_cache *cache, u32 slice_bits, u64 max_bytes);
+void qcow2_cache_destroy(struct qcow2_cache *cache);
+struct qcow2_slice *qcow2_cache_peek(struct qcow2_cache *cache, u64 key);
+struct qcow2_slice *qcow2_cache_pin_cached(struct qcow2_cache *cache, u64 key);
+struct qcow2_slice *qcow2_cache_pin(struct qcow2_cache *cache, u64 key);
+struct qcow2_slice *qcow2_cache_add_blank(struct qcow2_cache *cache, u64 key);
+void qcow2_cache_unpin(struct qcow2_slice *slice);
+void qcow2_cache_dirty(struct qcow2_cache *cache, struct qcow2_slice *slice);
+
+/* ---- layer.c ---- */
+
+/**
+ * struct qcow2_table - a table that is in memory as a whole (L1, refcounts)
+ * @entries: as they are on disk
+ * @host: host offset of the table
+ * @nr: entries
+ * @nr_blocks: slice-sized blocks that hold them
+ * @dirty: a bit for each slice-sized block that the next commit writes
+ */
+struct qcow2_table {
+	__be64 *entries;
+	u64 host;
+	u32 nr;
+	u32 nr_blocks;
+	unsigned long *dirty;
+};
+
+/**
+ * struct qcow2_layer - one file of the chain
+ * @image: the image it belongs to
+ * @file: the file
+ * @index: position in the chain, 0 is the active layer
+ * @format: &enum qcow2_layer_format
+ * @direct: the file takes direct I/O
+ * @nowait: the file can refuse instead of blocking
+ * @dio_align: alignment of offsets and lengths for direct I/O, in bytes
+ * @dma_align: alignment of memory for direct I/O, in bytes
+ * @file_size: the file's length when it was validated; of the active layer
+ *	how far it has been extended since
+ * @size: virtual size in bytes, whole sectors; of a raw layer rounded up
+ * @header: qcow2 only
+ * @cluster_bits: log2 of the cluster size
+ * @l2_bits: log2 of the entries of an L2 table
+ * @l1: the active L1 table, entries change under l2.lock
+ * @l2: slices of L2 tables, keyed by guest offset
+ * @decompress: decompressed clusters, NULL until the first one
+ */
+struct qcow2_layer {
+	struct qcow2_image *image;
+	struct file *file;
+	u32 index;
+	u32 format;
+	bool direct;
+	bool nowait;
+	u32 dio_align;
+	u32 dma_align;
+	u64 file_size;
+	u64 size;
+	struct qcow2_header header;
+	u32 cluster_bits;
+	u32 l2_bits;
+	struct qcow2_table l1;
+	struct qcow2_cache l2;
+};
+
+static inline u64 qcow2_cluster_size(const struct qcow2_layer *layer)
+{
+	return 1ULL << layer->cluster_bits;
+}
+
+static inline u64 qcow2_in_cluster(const struct qcow2_layer *layer, u64 offset)
+{
+	return offset & (qcow2_cluster_size(layer) - 1);
+}
+
+int qcow2_layer_open(struct qcow2_layer *layer, bool writable,
+		     u64 cache_bytes, struct qcow2_err *err);
+void qcow2_layer_close(struct qcow2_layer *layer);
+int qcow2_layer_read(struct qcow2_layer *layer, u64 pos, void *to, size_t len);
+int qcow2_table_load(struct qcow2_layer *layer, struct qcow2_table *table,
+		     u64 host, u32 nr, struct qcow2_err *err);
+int qcow2_table_alloc(struct qcow2_table *table, u32 nr, u32 slice_bits);
+void qcow2_table_free(struct qcow2_table *table);
+bool qcow2_table_dirty(const struct qcow2_table *table);
+void qcow2_table_mark(struct qcow2_table *table, u32 index, u32 slice_bits);
+
+/* ---- map.c ---- */
+
+/**
+ * struct qcow2_extent - the answer of the mapper
+ * @layer: that decides; NULL if no layer has the range (reads as zeroes)
+ * @kind: of the range
+ * @copied: the clusters may be written in place
+ * @durable: the entries that say so are on disk (a commit has written them)
+ * @bytes: compressed only: upper bound of the stream's length
+ * @host: host offset of the range's first byte (data, zero with a cluster);
+ *	of the compressed stream
+ * @len: bytes
+ */
+struct qcow2_extent {
+	struct qcow2_layer *layer;
+	enum qcow2_kind kind;
+	bool copied;
+	bool durable;
+	u32 bytes;
+	u64 host;
+	u64 len;
+};
+
+int qcow2_map(struct qcow2_image *image, u32 first, u64 guest, u64 len,
+	      bool cached_only, struct qcow2_extent *ext);
+int qcow2_map_active(struct qcow2_image *image, u64 guest, u64 len,
+		     struct qcow2_extent *ext);
+
+/* ---- io.c: direct file I/O ---- */
+
+typedef void (*qcow2_io_end_t)(struct qcow2_io *io, int error);
+
+/**
+ * struct qcow2_io - one read or write of a layer's file
+ * @iocb: as handed to the file system
+ * @iter: consumed by it
+ * @start: the iterator as it was, to begin again or to fill a short read
+ * @layer: the file
+ * @pos: host offset in bytes
+ * @len: bytes asked for
+ * @done: bytes done by earlier attempts
+ * @end: called once, in any context
+ * @private: for @end
+ * @ref: one for the submission, one for the completion
+ * @ret: result of the attempt
+ * @work: continues where sleeping is allowed
+ */
+struct qcow2_io {
+	struct kiocb iocb;
+	struct iov_iter iter;
+	struct iov_iter start;
+	struct qcow2_layer *layer;
+	u64 pos;
+	size_t len;
+	size_t done;
+	qcow2_io_end_t end;
+	void *private;
+	atomic_t ref;
+	ssize_t ret;
+	struct work_struct work;
+};
+
+void qcow2_io_prepare(struct qcow2_io *io, struct qcow2_layer *layer, u64 pos,
+		      const struct iov_iter *iter, bool sync_data);
+void qcow2_io_submit(struct qcow2_io *io, bool nowait);
+int qcow2_io_sync(struct qcow2_layer *layer, u64 pos, struct iov_iter *iter);
+int qcow2_io_buf(struct qcow2_layer *layer, int dir, u64 pos, void *buf,
+		 size_t len);
+int qcow2_io_zero(struct qcow2_layer *layer, u64 pos, u64 len);
+int qcow2_io_flush(struct qcow2_layer *layer);
+
+/* ---- ranges.c: locked ranges of clusters and tables ---- */
+
+struct qcow2_waiter {
+	struct list_head node;
+	void (*wake)(struct qcow2_waiter *waiter);
+};
+
+/**
+ * struct qcow2_ranges - which ranges are being allocated
+ * @lock: protects the rest, and every range's list of waiters
+ * @tree: locked ranges, disjoint
+ */
+struct qcow2_ranges {
+	spinlock_t lock;
+	struct rb_root tree;
+};
+
+struct qcow2_range {
+	struct rb_node node;
+	u64 first;
+	u64 nr;
+	struct list_head waiters;
+};
+
+void qcow2_ranges_init(struct qcow2_ranges *ranges);
+bool qcow2_range_lock(struct qcow2_ranges *ranges, struct qcow2_range *range,
+		      u64 first, u64 nr, struct qcow2_waiter *waiter);
+void qcow2_range_unlock(struct qcow2_ranges *ranges, struct qcow2_range *range);
+
+/* ---- l2.c: changes of L1 and L2 tables of the active layer ---- */
+
+struct qcow2_free *qcow2_free_alloc(u64 first, u64 nr);
+void qcow2_l2_link(struct qcow2_image *image, struct qcow2_slice *slice,
+		   u64 guest, u32 nr, u64 raw, u64 step,
+		   struct qcow2_free *old);
+int qcow2_l2_make_writable(struct qcow2_image *image, u64 guest,
+			   struct qcow2_waiter *waiter);
+struct qcow2_slice *qcow2_l2_pin(struct qcow2_layer *layer, u64 guest);
+u32 qcow2_l2_index(struct qcow2_layer *layer, u64 guest);
+u32 qcow2_l2_slice_bits(const struct qcow2_layer *layer);
+s64 qcow2_l2_host(struct qcow2_layer *layer, u64 key);
+
+/* ---- refcount.c and alloc.c: clusters of the active layer ---- */
+
+/* A run of clusters whose refcount is to be lowered by one (rule M4). */
+struct qcow2_free {
+	struct list_head node;
+	u64 first;
+	u64 nr;
+};
+
+/**
+ * struct qcow2_alloc - the allocator of the active layer's file
+ * @lock: protects what follows and the contents of refcount slices
+ * @grow_lock: held while a refcount block is added
+ * @table: the refcount table
+ * @moved: the table has moved; the header still names the old place
+ * @old_host: where the header's table is
+ * @old_clusters: and how long
+ * @blocks: slices of refcount blocks
+ * @order: log2 of the refcount width in bits
+ * @slice_entries_bits: log2 of the refcounts in a slice
+ * @block_bits: log2 of the refcounts in a block
+ * @cursor: no cluster below it is free
+ * @fresh: clusters from here on were never used: their bytes read as zeroes
+ * @resting: clusters with refcount 0 that must not be used yet, by number;
+ *	the value is the @generation in which they were freed
+ * @generation: counts the snapshots of dirty refcounts that commits take
+ */
+struct qcow2_alloc {
+	struct mutex lock;
+	struct mutex grow_lock;
+	struct qcow2_table table;
+	bool moved;
+	u64 old_host;
+	u32 old_clusters;
+	struct qcow2_cache blocks;
+	u32 order;
+	u32 slice_entries_bits;
+	u32 block_bits;
+	u64 cursor;
+	u64 fresh;
+	struct xarray resting;
+	unsigned long generation;
+};
+
+int qcow2_alloc_open(struct qcow2_image *image, u64 cache_bytes,
+		     struct qcow2_err *err);
+void qcow2_alloc_close(struct qcow2_image *image);
+int qcow2_alloc_clusters(struct qcow2_image *image, u64 want, u64 *first,
+			 u64 *nr, bool *fresh);
+int qcow2_refcount_read(struct qcow2_image *image, u64 cluster, u64 *value);
+int qcow2_refcount_lower(struct qcow2_image *image, u64 first, u64 nr,
+			 bool rest);
+int qcow2_refcount_add_block(struct qcow2_image *image, u64 block);
+bool qcow2_alloc_is_static(struct qcow2_image *image, u64 first, u64 nr);
+int qcow2_image_extend(struct qcow2_image *image, u64 end);
+void qcow2_alloc_rested(struct qcow2_image *image, unsigned long generation);
+int qcow2_image_trim(struct qcow2_image *image);
+s64 qcow2_refcount_host(struct qcow2_layer *layer, u64 key);
+struct qcow2_slice *qcow2_refcount_pin(struct qcow2_image *image, u64 cluster);
+void qcow2_refcount_dirty(struct qcow2_image *image, struct qcow2_slice *slice);
+u32 qcow2_refcount_index(struct qcow2_image *image, u64 cluster);
+u64 qcow2_refcount_key(struct qcow2_image *image, u64 cluster);
+
+/* ---- epoch.c: which requests were in flight when a cluster was freed ---- */
+
+struct qcow2_epoch {
+	struct percpu_ref ref;
+	struct qcow2_image *image;
+};
+
+/**
+ * struct qcow2_epochs - two alternating generations of requests
+ * @epoch: the generations
+ * @cur: the one that new requests enter
+ * @draining: the other one has not ended yet
+ * @frees: whose refcounts are lowered when it has
+ * @work: does that
+ */
+struct qcow2_epochs {
+	struct qcow2_epoch epoch[2];
+	int cur;
+	bool draining;
+	struct list_head frees;
+	struct work_struct work;
+};
+
+int qcow2_epochs_init(struct qcow2_image *image);
+void qcow2_epochs_exit(struct qcow2_image *image);
+void qcow2_epoch_wait(struct qcow2_image *image);
+struct qcow2_epoch *qcow2_epoch_enter(struct qcow2_image *image);
+void qcow2_epoch_leave(struct qcow2_epoch *epoch);
+bool qcow2_epoch_retire(struct qcow2_image *image, struct list_head *frees);
+
+/* ---- commit.c ---- */
+
+struct qcow2_commit_waiter {
+	struct list_head node;
+	void (*end)(struct qcow2_commit_waiter *waiter, int error);
+};
+
+/**
+ * struct qcow2_commit - writes dirty metadata in order
+ * @lock: protects the list
+ * @waiters: flushes that the next commit completes
+ * @work: runs one commit
+ * @timer: runs @work when something has been dirty for a while
+ * @refcounts: copies of refcount slices on their way to the file
+ * @entries: copies of L2 slices and L1 blocks on their way to the file
+ * @freed: runs freed by L2 changes since the last snapshot; under l2.lock
+ * @error: metadata can no longer be written; nothing is written any more
+ */
+struct qcow2_commit {
+	spinlock_t lock;
+	struct list_head waiters;
+	struct work_struct work;
+	struct delayed_work timer;
+	mempool_t refcounts;
+	mempool_t entries;
+	struct list_head freed;
+	int error;
+};
+
+int qcow2_commit_init(struct qcow2_image *image);
+void qcow2_commit_stop(struct qcow2_image *image);
+void qcow2_commit_exit(struct qcow2_image *image);
+void qcow2_commit_queue(struct qcow2_image *image,
+			struct qcow2_commit_waiter *waiter);
+void qcow2_commit_soon(struct qcow2_image *image);
+int qcow2_commit_sync(struct qcow2_image *image);
+int qcow2_commit_all(struct qcow2_image *image);
+
+/* ---- image.c ---- */
+
+struct qcow2_chain_file {
+	struct file *file;
+	u32 format;
+};
+
+/**
+ * struct qcow2_chain - the files that an image is made of
+ * @nr: how many
+ * @files: the active layer first; each holds a reference
+ */
+struct qcow2_chain {
+	u32 nr;
+	struct qcow2_chain_file files[] __counted_by(nr);
+};
+
+struct qcow2_stats {
+	atomic64_t commits;
+	atomic64_t flushes;
+	atomic64_t allocated;
+	atomic64_t freed;
+};
+
+/**
+ * struct qcow2_image - an attached chain, from attach or thaw to freeze
+ * @dev: the device it serves
+ * @chain: its files
+ * @writable: layer 0 may be written
+ * @locked: how many layers' image locks are held
+ * @size: of the disk in bytes, whole logical blocks
+ * @block_size: logical block size of the disk
+ * @wq: for what may sleep on behalf of a request
+ * @commit_wq: for commits, so that they never wait for requests
+ * @clusters: guest clusters being allocated
+ * @tables: L2 tables being created or copied
+ * @alloc: allocator of layer 0
+ * @epochs: see &struct qcow2_epochs
+ * @commit: see &struct qcow2_commit
+ * @extend_lock: held while the active file grows
+ * @tail: the file's length to leave behind is the larger of this and what
+ *	has been allocated
+ * @layers: nr of @chain
+ */
+struct qcow2_image {
+	struct qcow2_dev *dev;
+	struct qcow2_chain *chain;
+	bool writable;
+	u32 locked;
+	u64 size;
+	u32 block_size;
+	struct workqueue_struct *wq;
+	struct workqueue_struct *commit_wq;
+	struct qcow2_ranges clusters;
+	struct qcow2_ranges tables;
+	struct qcow2_alloc alloc;
+	struct qcow2_epochs epochs;
+	struct qcow2_commit commit;
+	struct mutex extend_lock;
+	u64 tail;
+	struct qcow2_layer layers[];
+};
+
+static inline struct qcow2_layer *qcow2_active(struct qcow2_image *image)
+{
+	return &image->layers[0];
+}
+
+struct qcow2_chain *qcow2_chain_get(const struct qcow2_ctl_layer *layers,
+				    u32 nr, struct qcow2_err *err);
+void qcow2_chain_put(struct qcow2_chain *chain);
+struct qcow2_image *qcow2_image_open(struct qcow2_dev *dev,
+				     struct qcow2_chain *chain,
+				     struct qcow2_err *err);
+int qcow2_image_settle(struct qcow2_image *image);
+void qcow2_image_close(struct qcow2_image *image);
+void qcow2_image_fail(struct qcow2_image *image, int error);
+void qcow2_image_corrupt(struct qcow2_layer *layer, const char *what,
+			 u64 where);
+
+/* ---- lock.c: QEMU-compatible image locks ---- */
+
+int qcow2_file_lock(struct file *file, bool writable, struct qcow2_err *err);
+void qcow2_file_unlock(struct file *file);
+
+/* ---- compress.c ---- */
+
+int qcow2_decompress(const struct qcow2_extent *ext, u64 guest, size_t len,
+		     struct iov_iter *to);
+
+/* ---- cow.c: writes that allocate ---- */
+
+struct qcow2_req;
+
+int qcow2_write_allocating(struct qcow2_req *req, u64 guest,
+			   const struct iov_iter *from, u64 *len);
+int qcow2_zero_clusters(struct qcow2_req *req, u64 guest, bool unmap, u64 *len);
+int qcow2_read_chain(struct qcow2_image *image, u32 first, u64 guest,
+		     struct iov_iter *to);
+int qcow2_cow_module_init(void);
+void qcow2_cow_module_exit(void);
+
+/* ---- request.c ---- */
+
+/**
+ * struct qcow2_req - one block request, the pdu of a struct request
+ * @image: that serves it
+ * @epoch: entered when it was queued
+ * @io: for the part that is under way without an allocation
+ * @io_used: @io is not free
+ * @fua: the request has ended when its data is durable
+ * @commit_needed: which takes a commit
+ * @pending: parts under way, one more while the request is being split
+ * @error: the first one that a part met
+ * @bio: being split
+ * @pos: guest offset up to which the request is split
+ * @waiter: parks the request until a range is unlocked
+ * @commit: waits for a commit
+ * @work: splits the request where sleeping is allowed
+ */
+struct qcow2_req {
+	struct qcow2_image *image;
+	struct qcow2_epoch *epoch;
+	struct qcow2_io io;
+	bool io_used;
+	bool fua;
+	bool commit_needed;
+	atomic_t pending;
+	int error;
+	struct bio *bio;
+	u64 pos;
+	struct qcow2_waiter waiter;
+	struct qcow2_commit_waiter commit;
+	struct work_struct work;
+};
+
+extern const struct blk_mq_ops qcow2_mq_ops;
+void qcow2_req_get(struct qcow2_req *req);
+void qcow2_req_put(struct qcow2_req *req, int error);
+int qcow2_request_module_init(void);
+void qcow2_request_module_exit(void);
+
+/* ---- device.c and disk.c ---- */
+
+/**
+ * struct qcow2_dev - a /dev/qcow2N
+ * @index: N
+ * @ref: one for the table of devices, one for the disk, one for each user
+ * @ctl_lock: serialises attach, detach, freeze, thaw
+ * @state: &enum qcow2_state; 0 while it is being attached
+ * @readonly: as asked for at attach
+ * @deferred: detach when the last opener closes
+ * @cache_bytes: bound of the metadata cache
+ * @disk: the disk
+ * @tag_set: its tags
+ * @image: NULL while frozen
+ * @chain: the files; kept over a window
+ * @frozen: file systems that the open window has frozen, by partition number
+ * @frozen_since: when the window was opened
+ * @wq: see &struct qcow2_image
+ * @commit_wq: see &struct qcow2_image
+ * @stats: counters of slow events
+ * @nr_direct: requests sent from queue_rq
+ * @nr_worker: requests that took a worker
+ * @detach_work: carries out a deferred detach
+ * @fail_work: makes the disk read-only
+ */
+struct qcow2_dev {
+	int index;
+	refcount_t ref;
+	struct mutex ctl_lock;
+	enum qcow2_state state;
+	bool readonly;
+	bool deferred;
+	u64 cache_bytes;
+	struct gendisk *disk;
+	struct blk_mq_tag_set tag_set;
+	struct qcow2_image *image;
+	struct qcow2_chain *chain;
+	struct xarray frozen;
+	ktime_t frozen_since;
+	struct workqueue_struct *wq;
+	struct workqueue_struct *commit_wq;
+	struct qcow2_stats stats;
+	unsigned long __percpu *nr_direct;
+	unsigned long __percpu *nr_worker;
+	struct work_struct detach_work;
+	struct work_struct fail_work;
+};
+
+/* device.c */
+int qcow2_dev_attach(struct qcow2_chain *chain, bool readonly, s32 *index,
+		     u64 cache_bytes, struct qcow2_err *err);
+int qcow2_dev_detach(struct qcow2_dev *dev, u32 flags, struct qcow2_err *err);
+int qcow2_dev_freeze(struct qcow2_dev *dev, bool freeze_fs,
+		     struct qcow2_err *err);
+int qcow2_dev_thaw(struct qcow2_dev *dev, struct qcow2_chain *chain,
+		   struct qcow2_err *err);
+void qcow2_dev_failed(struct qcow2_dev *dev);
+int qcow2_dev_info(struct qcow2_dev *dev, struct qcow2_ctl_info *info,
+		   struct qcow2_err *err);
+struct qcow2_dev *qcow2_dev_find(int index, bool or_next);
+void qcow2_dev_put(struct qcow2_dev *dev);
+
+/* disk.c */
+int qcow2_disk_add(struct qcow2_dev *dev, struct qcow2_err *err);
+void qcow2_disk_hold(struct qcow2_dev *dev);
+void qcow2_disk_release(struct qcow2_dev *dev);
+int qcow2_disk_freeze_fs(struct qcow2_dev *dev);
+void qcow2_disk_thaw_fs(struct qcow2_dev *dev);
+int qcow2_disk_claim(struct qcow2_dev *dev);
+const char *qcow2_state_name(enum qcow2_state state);
+
+/* ---- control.c ---- */
+
+int qcow2_control_init(void);
+void qcow2_control_exit(void);
+
+#endif /* _QCOW2_H */

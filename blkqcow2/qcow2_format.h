@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The QCOW2 on-disk format: constants, decoders, encoders.
+ *
+ * Nothing here does I/O, allocates or sleeps, and everything it is handed is
+ * untrusted. The same source is built into the module, into the KUnit suite
+ * and into userspace for fuzzing.
+ */
+#ifndef _QCOW2_FORMAT_H
+#define _QCOW2_FORMAT_H
+
+#ifdef __KERNEL__
+#include <linux/types.h>
+#else
+#include "format_user.h"
+#endif
+
+#define QCOW2_MAGIC			0x514649fbU
+
+#define QCOW2_MIN_CLUSTER_BITS		9
+#define QCOW2_MAX_CLUSTER_BITS		21
+#define QCOW2_MAX_REFCOUNT_ORDER	6
+#define QCOW2_MAX_L1_BYTES		(32U << 20)
+#define QCOW2_MAX_REFTABLE_BYTES	(8U << 20)
+#define QCOW2_MAX_SNAPSHOTS		65536U
+#define QCOW2_MAX_BACKING_NAME		1023U
+#define QCOW2_V2_HEADER_LENGTH		72U
+#define QCOW2_V3_HEADER_LENGTH		104U
+
+/* The part of the header that is read to learn the cluster size. */
+#define QCOW2_HEADER_PROBE_BYTES	4096U
+
+#define QCOW2_INCOMPAT_DIRTY		(1ULL << 0)
+#define QCOW2_INCOMPAT_CORRUPT		(1ULL << 1)
+#define QCOW2_INCOMPAT_DATA_FILE	(1ULL << 2)
+#define QCOW2_INCOMPAT_COMPRESSION	(1ULL << 3)
+#define QCOW2_INCOMPAT_EXTL2		(1ULL << 4)
+#define QCOW2_INCOMPAT_KNOWN		((1ULL << 5) - 1)
+
+#define QCOW2_COMPAT_LAZY_REFCOUNTS	(1ULL << 0)
+
+#define QCOW2_AUTOCLEAR_BITMAPS		(1ULL << 0)
+#define QCOW2_AUTOCLEAR_RAW_DATA	(1ULL << 1)
+
+/* Table entries, host byte order. */
+#define QCOW2_ENTRY_COPIED		(1ULL << 63)
+#define QCOW2_ENTRY_COMPRESSED		(1ULL << 62)
+#define QCOW2_ENTRY_ZERO		(1ULL << 0)
+#define QCOW2_ENTRY_OFFSET		0x00fffffffffffe00ULL
+#define QCOW2_L1_RESERVED		0x7f000000000001ffULL
+#define QCOW2_L2_RESERVED		0x3f000000000001feULL
+#define QCOW2_REFTABLE_RESERVED		0x00000000000001ffULL
+
+/* Byte offsets in the header of what the driver rewrites. */
+#define QCOW2_HEADER_REFTABLE		48
+
+struct qcow2_err;
+
+/**
+ * struct qcow2_header - the header, decoded and validated
+ * @size: virtual size in bytes
+ * @backing_offset: of the backing file name, 0 if there is none
+ * @l1_offset: host offset of the active L1 table
+ * @reftable_offset: host offset of the refcount table
+ * @snapshots_offset: host offset of the snapshot table
+ * @incompatible: feature bits
+ * @compatible: feature bits
+ * @autoclear: feature bits
+ * @version: 2 or 3
+ * @cluster_bits: log2 of the cluster size in bytes
+ * @backing_len: bytes in the backing file name
+ * @crypt_method: 0 none, 1 AES, 2 LUKS
+ * @l1_entries: entries in the active L1 table
+ * @reftable_clusters: clusters that the refcount table occupies
+ * @nr_snapshots: internal snapshots
+ * @refcount_order: log2 of the width of a refcount in bits
+ * @header_length: bytes
+ * @compression_type: 0 zlib, 1 zstd
+ */
+struct qcow2_header {
+	u64 size;
+	u64 backing_offset;
+	u64 l1_offset;
+	u64 reftable_offset;
+	u64 snapshots_offset;
+	u64 incompatible;
+	u64 compatible;
+	u64 autoclear;
+	u32 version;
+	u32 cluster_bits;
+	u32 backing_len;
+	u32 crypt_method;
+	u32 l1_entries;
+	u32 reftable_clusters;
+	u32 nr_snapshots;
+	u32 refcount_order;
+	u32 header_length;
+	u32 compression_type;
+};
+
+/* What an L2 entry says about its cluster. */
+enum qcow2_kind {
+	QCOW2_UNALLOCATED,
+	QCOW2_ZERO_PLAIN,
+	QCOW2_ZERO_ALLOC,
+	QCOW2_DATA,
+	QCOW2_COMPRESSED,
+	QCOW2_INVALID,
+};
+
+/**
+ * struct qcow2_entry - an L2 entry, decoded
+ * @kind: see &enum qcow2_kind
+ * @copied: the refcount of the cluster is known to be exactly one
+ * @host: host offset in bytes (data, zero with a cluster, compressed)
+ * @bytes: compressed only: upper bound of the stream's length
+ */
+struct qcow2_entry {
+	enum qcow2_kind kind;
+	bool copied;
+	u64 host;
+	u32 bytes;
+};
+
+int qcow2_header_decode(const void *buf, size_t len, struct qcow2_header *h,
+			struct qcow2_err *err);
+int qcow2_header_check_extensions(const void *buf, size_t len,
+				  const struct qcow2_header *h,
+				  struct qcow2_err *err);
+struct qcow2_entry qcow2_l2_decode(u64 raw, u32 version, u32 cluster_bits);
+bool qcow2_l1_valid(u64 raw, u32 cluster_bits);
+bool qcow2_reftable_valid(u64 raw, u32 cluster_bits);
+u64 qcow2_refcount_get(const void *table, u32 index, u32 order);
+void qcow2_refcount_set(void *table, u32 index, u32 order, u64 value);
+
+static inline u64 qcow2_refcount_max(u32 order)
+{
+	return order == 6 ? ~0ULL : (1ULL << (1U << order)) - 1;
+}
+
+#endif /* _QCOW2_FORMAT_H */

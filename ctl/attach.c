@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * qcow2ctl attach: make a device of an image
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "chain.h"
+#include "control.h"
+#include "device.h"
+#include "qcow2ctl.h"
+#include "size.h"
+
+static const char attach_usage[] =
+"Usage: qcow2ctl attach [-r] [-i N] [--cache-size SIZE] IMAGE\n"
+"\n"
+"Make a block device of the QCOW2 image in file IMAGE and of its backing\n"
+"files, and print its name.\n"
+"\n"
+"Backing files are followed by plain file name only, relative to the file\n"
+"that names them, and must have their format (qcow2 or raw) recorded.\n"
+"\n"
+"Options:\n"
+" -r, --read-only         the device is read-only, and so is IMAGE\n"
+" -i, --index N           make it /dev/qcow2N, not the first free one\n"
+"     --cache-size SIZE   bound for the metadata cache (4M, 1G, ...)\n"
+" -h, --help              this text\n"
+" -V, --version           the version\n"
+" -v, --verbose           explain on standard error what is done\n"
+"\n"
+"Exit status: 0 done, 1 failed, 2 wrong usage.\n";
+
+static const struct option attach_options[] = {
+	{ "read-only", no_argument, NULL, 'r' },
+	{ "index", required_argument, NULL, 'i' },
+	{ "cache-size", required_argument, NULL, 'c' },
+	COMMON_LONG
+};
+
+static int parse_index(const char *text, int *index)
+{
+	char *end;
+	long n;
+
+	errno = 0;
+	n = strtol(text, &end, 10);
+	if (errno || end == text || *end || n < 0 || n > INT_MAX)
+		return -1;
+	*index = n;
+	return 0;
+}
+
+/* What to do about a refusal, where the driver's words do not tell. */
+static const char *attach_advice(int ret)
+{
+	switch (ret) {
+	case -EAGAIN:
+	case -EBUSY:
+		return ": stop what uses it, then try again";
+	case -EEXIST:
+		return ": choose another index, or none";
+	case -EROFS:
+		return ": attach it read-only (-r)";
+	default:
+		return "";
+	}
+}
+
+/* The driver starts with the file's full path where it speaks of a file. */
+static void complain_refused(const char *image, const char *reason, const char *advice)
+{
+	if (*reason == '/')
+		complain("%s%s", reason, advice);
+	else
+		complain("%s: %s%s", image, reason, advice);
+}
+
+/* A device without a node is of no use to the caller, who knows no name. */
+static int wait_for_node(struct control *control, int index)
+{
+	const char *detached = ", detached again";
+
+	if (!device_wait(index))
+		return 0;
+	if (control_detach(control, index, 0))
+		detached = ", cannot be detached again";
+	complain(DEVICE_FORMAT ": the device node did not appear%s: is /dev a devtmpfs?",
+		 index, detached);
+	return -1;
+}
+
+static int attach_chain(struct control *control, const struct chain *chain,
+			struct qcow2_ctl_attach *arg)
+{
+	struct qcow2_ctl_layer layers[QCOW2_MAX_LAYERS];
+	int ret;
+
+	chain_export(chain, layers);
+	arg->nr_layers = chain->nr;
+	arg->layers = (uintptr_t)layers;
+	if (chain->readonly)
+		arg->head.flags |= QCOW2_ATTACH_F_READONLY;
+	ret = control_call(control, QCOW2_CTL_ATTACH, &arg->head);
+	if (ret) {
+		complain_refused(chain->layers[0].path, control->text, attach_advice(ret));
+		return EXIT_FAILED;
+	}
+	explain(DEVICE_FORMAT ": attached, waiting for the device node", arg->index);
+	if (wait_for_node(control, arg->index))
+		return EXIT_FAILED;
+	printf(DEVICE_FORMAT "\n", arg->index);
+	return EXIT_OK;
+}
+
+static int attach(const char *image, bool readonly, struct qcow2_ctl_attach *arg)
+{
+	struct control control;
+	struct message why;
+	struct chain chain;
+	int status;
+
+	/* What is wrong with the image is of interest without a driver, too. */
+	if (chain_open(&chain, image, readonly, &why)) {
+		complain("%s", why.text);
+		return EXIT_FAILED;
+	}
+	if (control_open(&control, &why)) {
+		complain("%s", why.text);
+		status = EXIT_FAILED;
+	} else {
+		status = attach_chain(&control, &chain, arg);
+		control_close(&control);
+	}
+	chain_close(&chain);
+	return status;
+}
+
+static int run_attach(const struct command *self, int argc, char **argv)
+{
+	struct qcow2_ctl_attach arg = { .index = -1 };
+	bool readonly = false;
+	uint64_t bytes;
+	int c, status;
+
+	while ((c = getopt_long(argc, argv, "ri:" COMMON_SHORT, attach_options, NULL)) != -1) {
+		switch (c) {
+		case 'r':
+			readonly = true;
+			break;
+		case 'i':
+			if (parse_index(optarg, &arg.index))
+				return usage_error("%s: not a device number", optarg);
+			break;
+		case 'c':
+			if (size_parse(optarg, &bytes))
+				return usage_error("%s: not a size", optarg);
+			arg.cache_bytes = bytes;
+			break;
+		default:
+			status = common_option(self, c);
+			if (status >= 0)
+				return status;
+		}
+	}
+	if (optind == argc)
+		return usage_error("no image given");
+	if (optind + 1 < argc)
+		return usage_error("%s: only one image at a time", argv[optind + 1]);
+	return attach(argv[optind], readonly, &arg);
+}
+
+const struct command attach_command = {
+	.name = "attach",
+	.summary = "make a device of an image, print its name",
+	.usage = attach_usage,
+	.run = run_attach,
+};

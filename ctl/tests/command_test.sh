@@ -1,0 +1,229 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Tests of the commands with a stand-in for the driver, in the current
+# directory: command_test.sh QCOW2CTL
+# shellcheck disable=SC2016 # the inner shell expands
+
+ctl=$1
+nr=0
+failed=0
+export FAKE_STATE=$PWD/state LC_ALL=C.UTF-8
+unset FAKE_FAIL FAKE_NO_NODE
+
+# run STATUS COMMAND...: what it prints is in $out and $err
+run()
+{
+	local want=$1 got
+
+	shift
+	: >state.log
+	"$@" >out 2>err
+	got=$?
+	out=$(cat out)
+	err=$(cat err)
+	log=$(cat state.log)
+	why=
+	[ $got -eq "$want" ] || why="status $got, not $want"
+	# A failure has one line.
+	[ "$(wc -l <err)" -le "${lines:-1}" ] || why="more than one line on stderr"
+}
+
+# has VALUE PATTERN
+has()
+{
+	# shellcheck disable=SC2053 # a pattern
+	[[ $1 == $2 ]] || why="$why; '$1' is not '$2'"
+}
+
+result()
+{
+	nr=$((nr + 1))
+	if [ -z "$why" ]; then
+		echo "ok $nr $1"
+	else
+		failed=1
+		echo "not ok $nr $1"
+		echo "# $why; stdout '$out', stderr '$err'" | tr '\n' ' '
+		echo
+	fi
+}
+
+quiet()
+{
+	has "$out" ''
+	has "$err" ''
+}
+
+qemu-img create -q -f qcow2 base 1G
+qemu-img create -q -f qcow2 -b base -F qcow2 top
+qemu-img create -q -f qcow2 "$(printf 'sp ace\nnew')" 1G
+
+# usage
+run 2 "$ctl"; has "$err" 'qcow2ctl: no command given*'; result "no command"
+run 2 "$ctl" frob; has "$err" 'qcow2ctl: frob: no such command*'; result "unknown command"
+run 0 "$ctl" --help; has "$out" 'Usage: *window*'; result "help"
+run 0 "$ctl" -V; has "$out" 'qcow2ctl [0-9]*'; result "version"
+for c in attach detach list info freeze thaw window; do
+	run 0 "$ctl" $c --help; has "$out" "Usage: qcow2ctl $c *Exit status*"; result "$c --help"
+	run 0 "$ctl" $c -V; has "$out" 'qcow2ctl [0-9]*'; result "$c --version"
+	run 2 "$ctl" $c --frob; has "$err" "qcow2ctl: $c: unrecognized*--frob*"; result "$c --frob"
+	run 2 "$ctl" $c -vZ; has "$err" "qcow2ctl: $c: invalid option*Z*"; result "$c -vZ"
+done
+run 2 "$ctl" attach; has "$err" '*no image given*'; result "attach without image"
+run 2 "$ctl" attach a b; has "$err" '*b: only one image*'; result "attach two"
+run 2 "$ctl" attach -i; has "$err" '*requires an argument*i*'; result "option without argument"
+run 2 "$ctl" attach -i x top; has "$err" '*x: not a device number*'; result "bad index"
+run 2 "$ctl" attach --cache-size 1Q top; has "$err" '*1Q: not a size*'; result "bad size"
+run 2 "$ctl" attach --read-only=1 top; has "$err" '*--read-only*allow an argument*'; result "extra argument"
+run 2 "$ctl" detach -f -d 0; has "$err" '*exclude each other*'; result "detach -f -d"
+run 2 "$ctl" detach -a 0; has "$err" '*exclude each other*'; result "detach -a 0"
+run 2 "$ctl" window 0; has "$err" '*no command given*'; result "window without command"
+run 2 "$ctl" list -o SIZE,FOO; has "$err" '*FOO: no such column*'; result "bad column"
+
+# without the driver, without the right
+run 1 env -u FAKE_STATE "$ctl" list; has "$err" '*modprobe blkqcow2*'; result "no driver"
+run 125 env -u FAKE_STATE "$ctl" window 0 true; has "$err" '*modprobe blkqcow2*'
+result "window without driver"
+run 1 env FAKE_FAIL=attach:1:1 "$ctl" attach top; has "$err" '*top: permission denied: *root*'
+result "no privilege"
+run 1 env FAKE_FAIL=attach:25:1 "$ctl" attach top; has "$err" '*same version*'
+result "another interface"
+
+# list without devices
+run 0 "$ctl" list; quiet; result "empty list"
+run 0 "$ctl" list --json; has "$(tr -d ' \n' <out)" '{"qcow2devices":\[\]}'; result "empty JSON list"
+run 0 "$ctl" detach -a; quiet; result "detach all of none"
+
+# attach
+run 1 env FAKE_FAIL='attach:11:1:base: locked by another process' "$ctl" attach top
+has "$err" 'qcow2ctl: attach: top: base: locked by another process: stop what uses it*'
+run 1 env FAKE_FAIL='attach:22:1:/x/base: bad L1' "$ctl" attach top
+has "$err" 'qcow2ctl: attach: /x/base: bad L1'
+result "the driver's reason"
+run 1 env FAKE_FAIL='attach:22:1:a	b' "$ctl" attach top; has "$err" '*a\\tb'
+result "the driver's reason is escaped"
+run 1 env FAKE_NO_NODE=1 "$ctl" attach top
+has "$err" '*/dev/qcow20: the device node did not appear, detached*'
+has "$out" ''; has "$log" '*detach 0 flags=0'; result "no device node"
+run 0 "$ctl" attach --cache-size 4M top; has "$out" /dev/qcow20; has "$err" ''
+has "$log" "attach 0 cache=4194304 qcow2:rw:$PWD/top qcow2:ro:$PWD/base"; result "attach"
+run 0 "$ctl" attach -r -i 3 base; has "$out" /dev/qcow23
+has "$log" "attach 3 cache=0 read-only qcow2:ro:$PWD/base"; result "attach -r -i"
+run 1 "$ctl" attach -i 3 top; has "$err" '*index is taken*'; result "index taken"
+run 0 "$ctl" attach "$(printf 'sp ace\nnew')"; has "$out" /dev/qcow21; result "odd name"
+run 1 "$ctl" attach "$(printf 'no\nsuch')"; has "$err" '*no\\nsuch: no such file*'
+result "newline in a message"
+why=; "$ctl" attach top >/dev/full 2>err; [ $? -eq 1 ] || why=status
+has "$(cat err)" '*cannot write to standard output*'; result "full standard output"
+run 0 "$ctl" detach qcow22; quiet; result "detach qcow22"
+
+# list and info
+run 0 "$ctl" list
+has "$out" "NAME*SIZE RO STATE LAYERS IMAGE*/dev/qcow20*1.5G*0 live*2 $PWD/top*"
+has "$out" '*sp ace\\x0anew*'; result "list"
+run 0 "$ctl" list -n -r -o name,size -b; has "$out" '/dev/qcow20 1610612736*'; result "list -nrb -o"
+run 0 "$ctl" list -o +version; has "$out" '*IMAGE*VERSION*'; result "list -o +"
+run 0 "$ctl" list -O; has "$out" '*FROZEN*'; result "list -O"
+for o in '' -b -O -Ob; do
+	run 0 "$ctl" list --json $o; python3 -c 'import json,sys
+d = json.load(open("out"))["qcow2devices"]
+assert len(d) == 3 and d[1]["image"].endswith("sp ace\nnew")
+assert d[2]["ro"] is True and d[0]["layers"] == 2' || why=JSON
+	result "list --json $o"
+done
+run 0 "$ctl" info 0; has "$out" 'name: /dev/qcow20*layer 1:*file: *base*'; result "info"
+run 0 "$ctl" info --json /dev/qcow20; python3 -c 'import json
+d = json.load(open("out"))
+assert d["layers"][1]["file"].endswith("/base") and d["read-only"] is False' || why=JSON
+result "info --json"
+run 1 "$ctl" info 2; has "$err" '*/dev/qcow22: no such device*list*'; result "no such device"
+dev=$(awk '$4 !~ /^(qcow|name|$)/ {print "/dev/" $4; exit}' /proc/partitions)
+if [ -b "$dev" ]; then
+	run 1 "$ctl" info "$dev"; has "$err" "*$dev is not a qcow2 device*"; result "other device"
+fi
+
+# freeze and thaw
+run 1 "$ctl" thaw 0; has "$err" '*/dev/qcow20: is not frozen'; result "thaw of a live device"
+run 0 "$ctl" freeze --no-fs-freeze 0; quiet; has "$log" 'freeze 0 flags=1'; result "freeze"
+run 1 "$ctl" freeze 0; has "$err" '*cannot be frozen: the device is frozen already'
+result "freeze twice"
+run 125 "$ctl" window 0 touch ran; has "$err" '*frozen already'; [ ! -e ran ] || why=ran
+result "window in a window"
+run 1 env FAKE_FAIL=detach:16:99 "$ctl" detach 0; has "$err" '*in use and frozen: thaw it first*'
+result "detach frozen"
+mv base moved
+run 1 "$ctl" thaw 0; has "$err" '*/dev/qcow20: stays frozen:*base: no such file (backing*top)*'
+result "thaw without backing file"
+mv moved base
+qemu-img create -q -f raw other 1G
+qemu-img rebase -u -f qcow2 -F raw -b other top
+run 0 "$ctl" thaw 0; quiet; has "$log" "thaw 0 qcow2:rw:$PWD/top raw:ro:$PWD/other"
+result "thaw after rebase"
+run 0 "$ctl" freeze 3
+run 0 "$ctl" thaw 3; has "$log" "thaw 3 qcow2:ro:$PWD/base"; result "thaw read-only"
+"$ctl" freeze 0
+run 0 env FAKE_FAIL='thaw:11:2:locked' "$ctl" thaw 0; quiet; result "thaw when let go of"
+"$ctl" freeze 0
+run 1 env FAKE_FAIL='thaw:5:1:bad L1' "$ctl" thaw 0; has "$err" '*stays frozen: bad L1'
+run 0 "$ctl" thaw 0; result "thaw refused, then mended"
+
+# window
+run 0 "$ctl" window 0 -- sh -c 'echo "$QCOW2_DEVICE $QCOW2_IMAGE"'
+has "$out" "/dev/qcow20 $PWD/top"; has "$log" 'freeze 0 flags=0*thaw 0 *'; result "window"
+run 7 "$ctl" window --no-fs-freeze 0 sh -c 'exit 7'; has "$log" '*flags=1*thaw*'; quiet
+result "window, status"
+run 137 "$ctl" window 0 -- sh -c 'kill -9 $$'; has "$log" '*thaw*'; quiet; result "window, SIGKILL"
+run 139 "$ctl" window 0 -- sh -c 'kill -SEGV $$'; has "$log" '*thaw*'; result "window, SIGSEGV"
+run 127 "$ctl" window 0 -- no-such-command; has "$err" '*no-such-command: command not found'
+has "$log" '*thaw*'; result "window, not found"
+run 126 "$ctl" window 0 -- ./base; has "$err" '*./base: cannot be executed: *'
+has "$log" '*thaw*'; result "window, not executable"
+run 124 env FAKE_FAIL='thaw:5:1:bad L1' "$ctl" window 0 -- true
+has "$err" "*stays frozen: bad L1; mend*'qcow2ctl thaw /dev/qcow20'*"; result "window, thaw fails"
+"$ctl" thaw 0
+run 125 env FAKE_FAIL='freeze:5:1:no space' "$ctl" window 0 -- touch ran
+has "$err" '*cannot be frozen: no space'; [ ! -e ran ] || why=ran; result "window, freeze fails"
+for s in HUP:129 INT:130 QUIT:131 TERM:143 USR1:138 ALRM:142; do
+	run ${s#*:} bash -c 'set -m; "$0" window 0 -- sh -c "echo >started; exec sleep 5" & p=$!
+while [ ! -e started ]; do sleep 0.05; done; rm started; kill -'${s%:*}' $p; wait $p' "$ctl"
+	has "$log" '*thaw*'; result "window, SIG${s%:*} passed on"
+done
+run 5 bash -c 'set -m; "$0" window 0 -- sh -c "trap \"exit 5\" INT; echo >started; sleep 5; :" &
+while [ ! -e started ]; do sleep 0.05; done; rm started; kill -INT -$!; wait $!' "$ctl"
+has "$log" '*thaw*'; result "window, SIGINT to the group"
+run 0 "$ctl" window 0 -- grep -E '^Sig(Blk|Ign|Cgt)' /proc/self/status
+has "$out" "$(grep -E '^Sig(Blk|Ign|Cgt)' /proc/self/status)"; result "window, signals are as before"
+run 0 bash -c '(sleep 0.3; exec "$0" -v window 0 true) 2>&1 >/dev/null | true; sleep 0.8' "$ctl"
+has "$log" '*thaw*'; result "window, nobody reads stderr"
+
+# replaced and deleted files
+"$ctl" freeze 0
+cp top new; mv new top
+python3 - "$PWD/top" <<'END'
+import sys
+name = sys.argv[1].encode()
+old = open("state", "rb").read()
+new = old.replace(name + bytes(10), name + b" (deleted)", 1)
+assert new != old
+open("state", "r+b").write(new)
+END
+run 0 "$ctl" thaw 0; has "$log" "thaw 0 qcow2:rw:$PWD/top *"; result "thaw with another file"
+"$ctl" freeze 0
+cp top keep; rm top
+run 1 "$ctl" thaw 0; has "$err" "*$PWD/top: no such file: check*"; result "thaw without the file"
+mv keep top; "$ctl" thaw 0
+
+# detach
+run 0 env FAKE_FAIL=detach:16:3 "$ctl" detach /dev/qcow20; quiet; result "detach when closed"
+run 1 env FAKE_FAIL=detach:16:99 "$ctl" detach 1
+has "$err" '*/dev/qcow21: in use: unmount or close it, or use --deferred or --force'
+result "detach in use"
+run 0 "$ctl" detach -d 1; has "$log" 'detach 1 flags=1'; result "detach --deferred"
+run 1 "$ctl" detach 1; has "$err" '*no such device*'; result "detach twice"
+run 1 "$ctl" detach 3 /dev/qcow20p1; has "$err" '*is a partition: name the whole*/dev/qcow20'
+has "$log" 'detach 3*'; result "detach one of two"
+run 0 "$ctl" -v list; has "$out" ''; result "nothing left"
+
+echo "1..$nr"
+exit $failed

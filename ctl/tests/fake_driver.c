@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A stand-in for the driver, for tests of qcow2ctl on any machine
+ *
+ * Linked with --wrap. Devices live in the file $FAKE_STATE, calls are noted
+ * in $FAKE_STATE.log. $FAKE_FAIL="REQUEST:ERRNO:COUNT[:TEXT]" makes the
+ * first COUNT calls of REQUEST in a process fail.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/blkqcow2.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define CONTROL_PATH	"/dev/" QCOW2_CONTROL_NAME
+#define NR_DEVICES	4
+#define NR_KEPT		8
+
+struct fake {
+	struct {
+		int state;
+		int readonly;
+		unsigned int nr;
+		unsigned int format[NR_KEPT];
+		char path[NR_KEPT][QCOW2_PATH_MAX];
+	} device[NR_DEVICES];
+};
+
+int __real_open64(const char *path, int flags, ...);
+int __wrap_open64(const char *path, int flags, ...);
+int __wrap_open(const char *path, int flags, ...);
+int __wrap_ioctl(int fd, unsigned long request, void *arg);
+int __wrap_device_wait(int index);
+
+static struct fake *fake;
+static unsigned int calls;
+
+static void note(const char *fmt, ...)
+{
+	char name[QCOW2_PATH_MAX];
+	va_list ap;
+	FILE *f;
+
+	snprintf(name, sizeof(name), "%s.log", getenv("FAKE_STATE"));
+	f = fopen(name, "ae");
+	if (!f)
+		abort();
+	va_start(ap, fmt);
+	vfprintf(f, fmt, ap);
+	va_end(ap);
+	fclose(f);
+}
+
+static int open_control(void)
+{
+	const char *name = getenv("FAKE_STATE");
+	int fd;
+
+	if (!name) {
+		errno = ENOENT;
+		return -1;
+	}
+	fd = __real_open64(name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0 || ftruncate(fd, sizeof(*fake)))
+		abort();
+	fake = mmap(NULL, sizeof(*fake), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (fake == MAP_FAILED)
+		abort();
+	return fd;
+}
+
+int __wrap_open64(const char *path, int flags, ...)
+{
+	return strcmp(path, CONTROL_PATH) ? __real_open64(path, flags) : open_control();
+}
+
+int __wrap_open(const char *path, int flags, ...)
+{
+	return __wrap_open64(path, flags);
+}
+
+int __wrap_device_wait(int index)
+{
+	(void)index;
+	return getenv("FAKE_NO_NODE") ? -ETIMEDOUT : 0;
+}
+
+static int refuse(struct qcow2_ctl_head *head, int error, const char *text)
+{
+	if (head->err_buf && text)
+		snprintf((char *)(uintptr_t)head->err_buf, head->err_len, "%s", text);
+	errno = error;
+	return -1;
+}
+
+static void keep_layers(int index, unsigned int nr, uint64_t address)
+{
+	const struct qcow2_ctl_layer *layers = (const void *)(uintptr_t)address;
+	char name[32], path[QCOW2_PATH_MAX];
+	unsigned int i;
+	int flags;
+	ssize_t len;
+
+	fake->device[index].nr = nr;
+	for (i = 0; i < nr; i++) {
+		snprintf(name, sizeof(name), "/proc/self/fd/%d", layers[i].fd);
+		len = readlink(name, path, sizeof(path) - 1);
+		flags = fcntl(layers[i].fd, F_GETFL);
+		if (len < 0 || flags < 0 || !(fcntl(layers[i].fd, F_GETFD) & FD_CLOEXEC))
+			abort();
+		path[len] = 0;
+		note(" %s:%s:%s", layers[i].format == QCOW2_FORMAT_RAW ? "raw" : "qcow2",
+		     (flags & O_ACCMODE) == O_RDWR ? "rw" : "ro", path);
+		if (i < NR_KEPT) {
+			fake->device[index].format[i] = layers[i].format;
+			strcpy(fake->device[index].path[i], path);
+		}
+	}
+	note("\n");
+}
+
+static int attach(struct qcow2_ctl_attach *arg)
+{
+	int i = arg->index;
+
+	if (i < 0)
+		for (i = 0; i < NR_DEVICES && fake->device[i].state; i++)
+			;
+	if (i >= NR_DEVICES || fake->device[i].state)
+		return refuse(&arg->head, EEXIST, "the index is taken");
+	arg->index = i;
+	fake->device[i].state = QCOW2_STATE_LIVE;
+	fake->device[i].readonly = arg->head.flags & QCOW2_ATTACH_F_READONLY;
+	note("attach %d cache=%llu%s", i, (unsigned long long)arg->cache_bytes,
+	     fake->device[i].readonly ? " read-only" : "");
+	keep_layers(i, arg->nr_layers, arg->layers);
+	return 0;
+}
+
+static int detach(struct qcow2_ctl_detach *arg)
+{
+	note("detach %d flags=%u\n", arg->index, arg->head.flags);
+	fake->device[arg->index].state = 0;
+	return 0;
+}
+
+static int freeze(struct qcow2_ctl_freeze *arg)
+{
+	if (fake->device[arg->index].state == QCOW2_STATE_FROZEN)
+		return refuse(&arg->head, EBUSY, "the device is frozen already");
+	note("freeze %d flags=%u\n", arg->index, arg->head.flags);
+	fake->device[arg->index].state = QCOW2_STATE_FROZEN;
+	return 0;
+}
+
+static int thaw(struct qcow2_ctl_thaw *arg)
+{
+	note("thaw %d", arg->index);
+	fake->device[arg->index].state = QCOW2_STATE_LIVE;
+	keep_layers(arg->index, arg->nr_layers, arg->layers);
+	return 0;
+}
+
+static int info(struct qcow2_ctl_info *arg)
+{
+	int i = arg->index;
+
+	if (arg->layer >= fake->device[i].nr)
+		return refuse(&arg->head, EINVAL, "no such layer");
+	arg->state = fake->device[i].state;
+	arg->dev_flags = fake->device[i].readonly ? QCOW2_DEV_F_READONLY : 0;
+	arg->nr_layers = fake->device[i].nr;
+	arg->layer_format = fake->device[i].format[arg->layer];
+	arg->layer_version = 3;
+	arg->layer_cluster_bits = 16;
+	arg->layer_refcount_bits = 16;
+	arg->layer_virtual_size = 3ull << 29;
+	arg->logical_block_size = 512;
+	arg->size_bytes = 3ull << 29;
+	arg->frozen_ns = 1234567890;
+	snprintf((char *)(uintptr_t)arg->path, arg->path_len, "%s",
+		 fake->device[i].path[arg->layer]);
+	return 0;
+}
+
+static const char *request_name(unsigned long request)
+{
+	static const char *const names[] = { "attach", "detach", "freeze", "thaw", "info" };
+
+	return _IOC_NR(request) < 5 ? names[_IOC_NR(request)] : "?";
+}
+
+static int injected(unsigned long request, struct qcow2_ctl_head *head)
+{
+	char name[16], text[128] = "";
+	unsigned int error, count;
+
+	if (!getenv("FAKE_FAIL") ||
+	    sscanf(getenv("FAKE_FAIL"), "%15[^:]:%u:%u:%127[^\n]", name, &error, &count,
+		   text) < 3)
+		return 0;
+	if (strcmp(name, request_name(request)) || calls++ >= count)
+		return 0;
+	return refuse(head, error, text);
+}
+
+int __wrap_ioctl(int fd, unsigned long request, void *arg)
+{
+	struct qcow2_ctl_head *head = arg;
+	struct qcow2_ctl_info *any = arg;
+
+	(void)fd;
+	if (head->size != _IOC_SIZE(request) || head->reserved)
+		abort();
+	if (injected(request, head))
+		return -1;
+	if (request == QCOW2_CTL_INFO && head->flags & QCOW2_INFO_F_NEXT)
+		while (any->index < NR_DEVICES && !fake->device[any->index].state)
+			any->index++;
+	if (request != QCOW2_CTL_ATTACH &&
+	    (any->index < 0 || any->index >= NR_DEVICES || !fake->device[any->index].state))
+		return refuse(head, ENODEV, NULL);
+	switch (request) {
+	case QCOW2_CTL_ATTACH:
+		return attach(arg);
+	case QCOW2_CTL_DETACH:
+		return detach(arg);
+	case QCOW2_CTL_FREEZE:
+		return freeze(arg);
+	case QCOW2_CTL_THAW:
+		return thaw(arg);
+	case QCOW2_CTL_INFO:
+		return info(arg);
+	default:
+		abort();
+	}
+}

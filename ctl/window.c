@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * qcow2ctl window: freeze, run a command, thaw whatever happens
+ *
+ * Between freeze and thaw nothing may end this process that it can avoid:
+ * signals are taken one by one and passed on to COMMAND, whose end is the
+ * end of the window.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "control.h"
+#include "device.h"
+#include "freeze.h"
+#include "qcow2ctl.h"
+
+static const char window_usage[] =
+"Usage: qcow2ctl window [--no-fs-freeze] DEV [--] COMMAND [ARG...]\n"
+"\n"
+"Freeze DEV, run COMMAND, and thaw DEV however COMMAND ends. Signals to\n"
+"qcow2ctl are passed on to COMMAND. What COMMAND does on a file system on\n"
+"DEV itself would wait for the end of the window.\n"
+"\n"
+"Options:\n"
+"     --no-fs-freeze   do not freeze the file systems on the device\n"
+" -h, --help           this text\n"
+" -V, --version        the version\n"
+" -v, --verbose        explain on standard error what is done\n"
+"\n"
+"Environment of COMMAND:\n"
+" QCOW2_DEVICE   the device, /dev/qcow2N\n"
+" QCOW2_IMAGE    the file that is its active layer\n"
+"\n"
+"Exit status: that of COMMAND (128+N if signal N killed it, or came before it\n"
+"could be run), or\n"
+"   2   wrong usage\n"
+" 124   the device could not be thawed and STAYS FROZEN, whatever COMMAND's\n"
+"       status was: mend the image, then 'qcow2ctl thaw DEV'\n"
+" 125   the device could not be frozen; COMMAND was not run\n"
+" 126   COMMAND could not be executed (DEV was thawed)\n"
+" 127   COMMAND was not found (DEV was thawed)\n"
+"If SIGKILL ends qcow2ctl itself the device stays frozen.\n";
+
+static const struct option window_options[] = {
+	{ "no-fs-freeze", no_argument, NULL, 'F' },
+	COMMON_LONG
+};
+
+/* While freezing these are noted, so that a user may change their mind. */
+static const int noted_signals[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM };
+
+#define NR_NOTED	(sizeof(noted_signals) / sizeof(*noted_signals))
+
+static volatile sig_atomic_t noted;
+
+/*
+ * struct signals - the signals' ways before, to give back to COMMAND
+ * @passed: those that are passed on, blocked meanwhile
+ * @mask: the mask before
+ * @action: of noted_signals, before
+ * @pipe: of SIGPIPE, before
+ */
+struct signals {
+	sigset_t passed;
+	sigset_t mask;
+	struct sigaction action[NR_NOTED];
+	struct sigaction pipe;
+};
+
+static void note_signal(int sig)
+{
+	noted = sig;
+}
+
+/* All signals but those of a fault in here and those of job control. */
+static void passed_signals(sigset_t *set)
+{
+	static const int kept[] = {
+		SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP,
+		SIGCONT, SIGTSTP, SIGTTIN, SIGTTOU,
+	};
+	size_t i;
+
+	sigfillset(set);
+	for (i = 0; i < sizeof(kept) / sizeof(*kept); i++)
+		sigdelset(set, kept[i]);
+}
+
+static void signals_prepare(struct signals *s)
+{
+	const struct sigaction note = { .sa_handler = note_signal };
+	const struct sigaction ignore = { .sa_handler = SIG_IGN };
+	const struct sigaction dfl = { .sa_handler = SIG_DFL };
+	size_t i;
+
+	for (i = 0; i < NR_NOTED; i++) {
+		sigaction(noted_signals[i], NULL, &s->action[i]);
+		if (s->action[i].sa_handler != SIG_IGN)
+			sigaction(noted_signals[i], &note, NULL);
+	}
+	/* A message that nobody reads must not cost the thaw. */
+	sigaction(SIGPIPE, &ignore, &s->pipe);
+	/* Inherited as ignored it would hide how COMMAND ended. */
+	sigaction(SIGCHLD, &dfl, NULL);
+	sigprocmask(SIG_SETMASK, NULL, &s->mask);
+	passed_signals(&s->passed);
+}
+
+static void signals_block(const struct signals *s)
+{
+	sigprocmask(SIG_BLOCK, &s->passed, NULL);
+}
+
+/* In the child: as if qcow2ctl had never been there. */
+static void signals_restore(const struct signals *s)
+{
+	size_t i;
+
+	for (i = 0; i < NR_NOTED; i++)
+		sigaction(noted_signals[i], &s->action[i], NULL);
+	sigaction(SIGPIPE, &s->pipe, NULL);
+	sigprocmask(SIG_SETMASK, &s->mask, NULL);
+}
+
+static void exec_command(char **command, const struct signals *s)
+{
+	int error;
+
+	signals_restore(s);
+	execvp(command[0], command);
+	error = errno;
+	if (error == ENOENT) {
+		complain("%s: command not found", command[0]);
+		_exit(EXIT_NOT_FOUND);
+	}
+	complain("%s: cannot be executed: %s", command[0], strerror(error));
+	_exit(EXIT_NOT_EXEC);
+}
+
+/*
+ * Waits for the end of @pid. What the terminal sends COMMAND gets itself;
+ * what a process sent to us alone is passed on.
+ */
+static int wait_command(pid_t pid, const struct signals *s)
+{
+	siginfo_t si;
+	int status;
+
+	while (waitpid(pid, &status, WNOHANG) != pid) {
+		if (sigwaitinfo(&s->passed, &si) < 0 || si.si_signo == SIGCHLD)
+			continue;
+		if (si.si_code <= 0) {
+			explain("passing on signal %d", si.si_signo);
+			kill(pid, si.si_signo);
+		}
+	}
+	return status;
+}
+
+/* Returns the exit status that COMMAND leads to. */
+static int run_command(char **command, const struct signals *s)
+{
+	int status;
+	pid_t pid;
+
+	explain("running %s", command[0]);
+	pid = fork();
+	if (pid < 0) {
+		complain("%s: cannot be run: %m", command[0]);
+		return EXIT_NOT_EXEC;
+	}
+	if (!pid)
+		exec_command(command, s);
+	status = wait_command(pid, s);
+	if (WIFSIGNALED(status)) {
+		explain("%s: killed by signal %d", command[0], WTERMSIG(status));
+		return EXIT_SIGNAL + WTERMSIG(status);
+	}
+	explain("%s: exited with %d", command[0], WEXITSTATUS(status));
+	return WEXITSTATUS(status);
+}
+
+static int set_environment(struct control *control, int index)
+{
+	struct qcow2_ctl_info info = { .index = index };
+	char path[QCOW2_PATH_MAX], device[32];
+
+	if (control_info(control, &info, path)) {
+		complain(DEVICE_FORMAT ": %s", index, control->text);
+		return -1;
+	}
+	snprintf(device, sizeof(device), DEVICE_FORMAT, index);
+	if (setenv("QCOW2_DEVICE", device, 1) || setenv("QCOW2_IMAGE", path, 1)) {
+		complain("out of memory");
+		return -1;
+	}
+	return 0;
+}
+
+static int window(struct control *control, int index, unsigned int flags, char **command)
+{
+	struct signals signals;
+	struct message why;
+	int ret, status;
+
+	if (set_environment(control, index))
+		return EXIT_NOT_RUN;
+	signals_prepare(&signals);
+	ret = device_freeze(control, index, flags, &why);
+	signals_block(&signals);
+	if (ret == -EINTR && noted)
+		return EXIT_SIGNAL + noted;
+	if (ret) {
+		complain("%s", why.text);
+		return EXIT_NOT_RUN;
+	}
+	status = noted ? EXIT_SIGNAL + noted : run_command(command, &signals);
+	if (!device_thaw(control, index, &why))
+		return status;
+	complain("%s; mend the image, then 'qcow2ctl thaw " DEVICE_FORMAT "' (COMMAND's status was %d)",
+		 why.text, index, status);
+	return EXIT_FROZEN;
+}
+
+static int run_window(const struct command *self, int argc, char **argv)
+{
+	int c, index, status;
+	struct control control;
+	unsigned int flags = 0;
+	struct message why;
+	char **command;
+
+	while ((c = getopt_long(argc, argv, "+" COMMON_SHORT, window_options, NULL)) != -1) {
+		if (c == 'F') {
+			flags |= QCOW2_FREEZE_F_NO_FS;
+			continue;
+		}
+		status = common_option(self, c);
+		if (status >= 0)
+			return status;
+	}
+	if (optind == argc)
+		return usage_error("no device given");
+	command = argv + optind + 1;
+	if (*command && !strcmp(*command, "--"))
+		command++;
+	if (!*command)
+		return usage_error("no command given");
+	if (control_open(&control, &why)) {
+		complain("%s", why.text);
+		return EXIT_NOT_RUN;
+	}
+	if (!device_index(argv[optind], &index, &why)) {
+		status = window(&control, index, flags, command);
+	} else {
+		complain("%s", why.text);
+		status = EXIT_NOT_RUN;
+	}
+	control_close(&control);
+	return status;
+}
+
+const struct command window_command = {
+	.name = "window",
+	.summary = "freeze, run a command, thaw whatever happens",
+	.usage = window_usage,
+	.run = run_window,
+};
