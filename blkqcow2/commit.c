@@ -144,8 +144,8 @@ static void qcow2_snapshot_slices(struct qcow2_batch *batch,
 		spin_lock_irq(&cache->lock);
 		slice = list_first_entry(&dirty, struct qcow2_slice, dirty);
 		list_del_init(&slice->dirty);
-		/* Never neither of the two: qcow2_extent.durable looks. */
 		set_bit(QCOW2_SLICE_WRITEBACK, &slice->flags);
+		/* Never neither of the two: qcow2_extent.durable looks. */
 		smp_mb__after_atomic();
 		clear_bit(QCOW2_SLICE_DIRTY, &slice->flags);
 		memcpy(copy->buf, slice->data, 1UL << cache->slice_bits);
@@ -158,26 +158,29 @@ static void qcow2_snapshot_slices(struct qcow2_batch *batch,
 	spin_unlock_irq(&cache->lock);
 }
 
-/* The caller holds the lock that protects the entries, if @lock does not. */
+/*
+ * Takes no lock: an entry that changes after its block's bit has been cleared
+ * sets it again, and the next commit writes the block once more.
+ */
 static void qcow2_snapshot_table(struct qcow2_batch *batch,
-				 struct qcow2_table *table, u32 slice_bits,
-				 spinlock_t *lock)
+				 struct qcow2_table *table, u32 slice_bits)
 {
-	u32 entries_bits = slice_bits - 3;
+	u32 per_block = 1U << (slice_bits - 3), block, i;
 	struct qcow2_copy *copy;
-	u32 block;
 
 	for_each_set_bit(block, table->dirty, table->nr_blocks) {
+		const __be64 *from = table->entries + (size_t)block * per_block;
+		__be64 *to;
+
 		copy = qcow2_batch_add(batch);
 		if (!copy)
 			return;
-		if (lock)
-			spin_lock_irq(lock);
 		clear_bit(block, table->dirty);
-		memcpy(copy->buf, table->entries + ((size_t)block << entries_bits),
-		       1UL << slice_bits);
-		if (lock)
-			spin_unlock_irq(lock);
+		/* The bit before the entries; they are set in reverse order. */
+		smp_mb__after_atomic();
+		to = copy->buf;
+		for (i = 0; i < per_block; i++)
+			to[i] = READ_ONCE(from[i]);
 		copy->table = table;
 		copy->block = block;
 	}
@@ -307,7 +310,7 @@ static int qcow2_commit_table(struct qcow2_image *image)
 		qcow2_batch_init(&batch, image, &image->commit.refcounts);
 		mutex_lock(&alloc->lock);
 		qcow2_snapshot_table(&batch, &alloc->table,
-				     alloc->blocks.slice_bits, NULL);
+				     alloc->blocks.slice_bits);
 		mutex_unlock(&alloc->lock);
 		ret = qcow2_batch_write(&batch);
 		qcow2_batch_finish(&batch, ret);
@@ -375,8 +378,7 @@ static void qcow2_snapshot_entries(struct qcow2_image *image,
 	spin_unlock_irq(&layer->l2.lock);
 	qcow2_snapshot_slices(batch, &layer->l2);
 	if (!batch->truncated)
-		qcow2_snapshot_table(batch, &layer->l1, layer->l2.slice_bits,
-				     &layer->l2.lock);
+		qcow2_snapshot_table(batch, &layer->l1, layer->l2.slice_bits);
 }
 
 static void qcow2_unfree(struct qcow2_image *image, struct list_head *freed)

@@ -7,34 +7,14 @@
 #include <linux/zlib.h>
 #include "qcow2.h"
 
-/* QEMU writes raw deflate streams with a window of 4 KiB. */
-#define QCOW2_ZLIB_WINDOW	(-12)
-
-/*
- * The stream may be followed by anything up to the next sector; what counts is
- * that it gives exactly one cluster.
- */
 static int qcow2_inflate(const void *from, size_t bytes, void *to, size_t len)
 {
-	struct z_stream_s stream = {
-		.next_in = from,
-		.avail_in = bytes,
-		.next_out = to,
-		.avail_out = len,
-	};
-	int ret;
+	/* A raw deflate stream; what follows up to the next sector is ignored. */
+	int ret = zlib_inflate_blob(to, len, from, bytes);
 
-	stream.workspace = kvmalloc(zlib_inflate_workspacesize(), GFP_KERNEL);
-	if (!stream.workspace)
-		return -ENOMEM;
-	ret = zlib_inflateInit2(&stream, QCOW2_ZLIB_WINDOW);
-	if (ret == Z_OK)
-		ret = zlib_inflate(&stream, Z_FINISH);
-	kvfree(stream.workspace);
-	if ((ret == Z_STREAM_END || ret == Z_BUF_ERROR || ret == Z_OK) &&
-	    !stream.avail_out)
-		return 0;
-	return -EIO;
+	if (ret == -ENOMEM)
+		return ret;
+	return ret == len ? 0 : -EIO;
 }
 
 static int qcow2_decompress_cluster(const struct qcow2_extent *ext, void *to)

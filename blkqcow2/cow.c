@@ -312,7 +312,9 @@ static int qcow2_look_refcounts(struct qcow2_cow *cow,
 					    first + i);
 			return -EIO;
 		}
-		if (i && *own != (refcount == 1))
+		if (i && refcount == 1 && !*own)
+			break;
+		if (i && refcount > 1 && *own)
 			break;
 		*own = refcount == 1;
 	}

@@ -90,7 +90,7 @@ void qcow2_epoch_wait(struct qcow2_image *image)
 {
 	/* An RCU grace period away, on a path where nobody is in a hurry. */
 	while (smp_load_acquire(&image->epochs.draining))
-		msleep(1);
+		usleep_range(100, 1000);
 }
 
 /**

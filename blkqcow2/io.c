@@ -14,10 +14,11 @@
 #include "qcow2.h"
 
 /*
- * What a task was doing when its request came to us. The submitter may be inside submit_bio(), with a plug, or inside a journal
- * handle of the file system on the disk. The file system below must see none
- * of it: bios would be queued up behind the very function that waits for them,
- * and a handle would be taken for one of its own.
+ * What a task was doing when its request came to us. The submitter may be
+ * inside submit_bio(), with a plug, or inside a journal handle of the file
+ * system on the disk. The file system below must see none of it: bios would
+ * be queued up behind the very function that waits for them, and a handle
+ * would be taken for one of its own.
  */
 struct qcow2_nested {
 	struct bio_list *bio_list;
@@ -28,6 +29,8 @@ struct qcow2_nested {
 
 static void qcow2_nested_begin(struct qcow2_nested *nested)
 {
+	/* A time cached in the plug must not outlive the plug's being there. */
+	blk_plug_invalidate_ts();
 	nested->bio_list = current->bio_list;
 	nested->plug = current->plug;
 	nested->journal_info = current->journal_info;

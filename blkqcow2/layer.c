@@ -114,11 +114,13 @@ int qcow2_table_load(struct qcow2_layer *layer, struct qcow2_table *table,
 /**
  * qcow2_table_mark() - have the next commit write an entry
  * @table: the table
- * @index: of the entry
+ * @index: of the entry, which has been changed
  * @slice_bits: log2 of the bytes of a block
  */
 void qcow2_table_mark(struct qcow2_table *table, u32 index, u32 slice_bits)
 {
+	/* The entry before the bit: qcow2_snapshot_table(). */
+	smp_mb__before_atomic();
 	set_bit(index >> (slice_bits - 3), table->dirty);
 }
 

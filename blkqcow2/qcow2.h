@@ -37,7 +37,7 @@
 #include "qcow2_format.h"
 
 #define QCOW2_NAME		"qcow2"
-#define QCOW2_SECTOR_BYTES	(1U << SECTOR_SHIFT)
+#define QCOW2_SECTOR_BYTES	((u32)SECTOR_SIZE)
 
 /* Unit in which tables are read, cached and written, at most a cluster. */
 #define QCOW2_MAX_SLICE_BITS	12
@@ -95,7 +95,7 @@ struct qcow2_cache {
 	s64 (*host)(struct qcow2_layer *layer, u64 key);
 	struct xarray slices;
 	u32 slice_bits;
-	spinlock_t lock;
+	spinlock_t lock; /* lists, entries of L2 slices */
 	struct list_head clock;
 	struct list_head dirty;
 	unsigned long nr;
@@ -171,7 +171,7 @@ struct qcow2_layer {
 
 static inline u64 qcow2_cluster_size(const struct qcow2_layer *layer)
 {
-	return 1ULL << layer->cluster_bits;
+	return BIT_ULL(layer->cluster_bits);
 }
 
 static inline u64 qcow2_in_cluster(const struct qcow2_layer *layer, u64 offset)
@@ -274,7 +274,7 @@ struct qcow2_waiter {
  * @tree: locked ranges, disjoint
  */
 struct qcow2_ranges {
-	spinlock_t lock;
+	spinlock_t lock; /* everything */
 	struct rb_root tree;
 };
 
@@ -331,8 +331,8 @@ struct qcow2_free {
  * @generation: counts the snapshots of dirty refcounts that commits take
  */
 struct qcow2_alloc {
-	struct mutex lock;
-	struct mutex grow_lock;
+	struct mutex lock; /* refcounts, cursor */
+	struct mutex grow_lock; /* addition of refcount blocks */
 	struct qcow2_table table;
 	bool moved;
 	u64 old_host;
@@ -415,7 +415,7 @@ struct qcow2_commit_waiter {
  * @error: metadata can no longer be written; nothing is written any more
  */
 struct qcow2_commit {
-	spinlock_t lock;
+	spinlock_t lock; /* waiters */
 	struct list_head waiters;
 	struct work_struct work;
 	struct delayed_work timer;
@@ -492,7 +492,7 @@ struct qcow2_image {
 	struct qcow2_alloc alloc;
 	struct qcow2_epochs epochs;
 	struct qcow2_commit commit;
-	struct mutex extend_lock;
+	struct mutex extend_lock; /* growth of the active file */
 	u64 tail;
 	struct qcow2_layer layers[];
 };
@@ -604,7 +604,7 @@ void qcow2_request_module_exit(void);
 struct qcow2_dev {
 	int index;
 	refcount_t ref;
-	struct mutex ctl_lock;
+	struct mutex ctl_lock; /* state */
 	enum qcow2_state state;
 	bool readonly;
 	bool deferred;

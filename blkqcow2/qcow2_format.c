@@ -3,6 +3,7 @@
  * The QCOW2 on-disk format: decoders and encoders. See qcow2_format.h.
  */
 #ifdef __KERNEL__
+#include <linux/bits.h>
 #include <linux/errno.h>
 #include <linux/limits.h>
 #include <linux/overflow.h>
@@ -23,7 +24,7 @@ static bool qcow2_table_fits(u64 offset, u64 bytes, u32 cluster_bits)
 {
 	u64 end;
 
-	if (offset & ((1ULL << cluster_bits) - 1))
+	if (offset & (BIT_ULL(cluster_bits) - 1))
 		return false;
 	return !check_add_overflow(offset, bytes, &end) &&
 	       end <= QCOW2_ENTRY_OFFSET;
@@ -76,7 +77,7 @@ static int qcow2_check_features(const struct qcow2_header *h,
 		return qcow2_fail(err, -EOPNOTSUPP,
 				  "unknown compression type %u",
 				  h->compression_type);
-	if (typed != (h->compression_type != 0))
+	if (typed != !!h->compression_type)
 		return qcow2_fail(err, -EINVAL,
 				  "compression type and its feature bit contradict each other");
 	if ((h->autoclear & QCOW2_AUTOCLEAR_RAW_DATA) &&
@@ -98,7 +99,7 @@ static int qcow2_check_l1(const struct qcow2_header *h, struct qcow2_err *err)
 	u32 entry_bits = h->incompatible & QCOW2_INCOMPAT_EXTL2 ? 4 : 3;
 	u32 table_bits = 2 * h->cluster_bits - entry_bits;
 	u64 need = (h->size >> table_bits) +
-		   !!(h->size & ((1ULL << table_bits) - 1));
+		   !!(h->size & (BIT_ULL(table_bits) - 1));
 
 	if ((u64)h->l1_entries * 8 > QCOW2_MAX_L1_BYTES)
 		return qcow2_fail(err, -EFBIG, "L1 table is larger than 32 MiB");
@@ -281,7 +282,7 @@ int qcow2_header_check_extensions(const void *buf, size_t len,
 static struct qcow2_entry qcow2_compressed_decode(u64 raw, u32 cluster_bits)
 {
 	u32 shift = 62 - (cluster_bits - 8);
-	u64 host = raw & ((1ULL << shift) - 1);
+	u64 host = raw & (BIT_ULL(shift) - 1);
 	u32 sectors = (raw & ~QCOW2_ENTRY_COMPRESSED) >> shift;
 	struct qcow2_entry e = { .kind = QCOW2_INVALID };
 
@@ -311,7 +312,7 @@ struct qcow2_entry qcow2_l2_decode(u64 raw, u32 version, u32 cluster_bits)
 		return qcow2_compressed_decode(raw, cluster_bits);
 	e.host = raw & QCOW2_ENTRY_OFFSET;
 	e.copied = raw & QCOW2_ENTRY_COPIED;
-	if (raw & QCOW2_L2_RESERVED || e.host & ((1ULL << cluster_bits) - 1))
+	if (raw & QCOW2_L2_RESERVED || e.host & (BIT_ULL(cluster_bits) - 1))
 		return e;
 	if (raw & QCOW2_ENTRY_ZERO) {
 		if (version >= 3)
@@ -334,7 +335,7 @@ bool qcow2_l1_valid(u64 raw, u32 cluster_bits)
 {
 	u64 offset = raw & QCOW2_ENTRY_OFFSET;
 
-	if (raw & QCOW2_L1_RESERVED || offset & ((1ULL << cluster_bits) - 1))
+	if (raw & QCOW2_L1_RESERVED || offset & (BIT_ULL(cluster_bits) - 1))
 		return false;
 	return offset || !(raw & QCOW2_ENTRY_COPIED);
 }
@@ -347,7 +348,7 @@ bool qcow2_l1_valid(u64 raw, u32 cluster_bits)
 bool qcow2_reftable_valid(u64 raw, u32 cluster_bits)
 {
 	return !(raw & QCOW2_REFTABLE_RESERVED) &&
-	       !(raw & ((1ULL << cluster_bits) - 1)) &&
+	       !(raw & (BIT_ULL(cluster_bits) - 1)) &&
 	       raw <= QCOW2_ENTRY_OFFSET;
 }
 

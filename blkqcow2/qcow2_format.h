@@ -10,6 +10,7 @@
 #define _QCOW2_FORMAT_H
 
 #ifdef __KERNEL__
+#include <linux/bits.h>
 #include <linux/types.h>
 #else
 #include "format_user.h"
@@ -30,22 +31,22 @@
 /* The part of the header that is read to learn the cluster size. */
 #define QCOW2_HEADER_PROBE_BYTES	4096U
 
-#define QCOW2_INCOMPAT_DIRTY		(1ULL << 0)
-#define QCOW2_INCOMPAT_CORRUPT		(1ULL << 1)
-#define QCOW2_INCOMPAT_DATA_FILE	(1ULL << 2)
-#define QCOW2_INCOMPAT_COMPRESSION	(1ULL << 3)
-#define QCOW2_INCOMPAT_EXTL2		(1ULL << 4)
-#define QCOW2_INCOMPAT_KNOWN		((1ULL << 5) - 1)
+#define QCOW2_INCOMPAT_DIRTY		BIT_ULL(0)
+#define QCOW2_INCOMPAT_CORRUPT		BIT_ULL(1)
+#define QCOW2_INCOMPAT_DATA_FILE	BIT_ULL(2)
+#define QCOW2_INCOMPAT_COMPRESSION	BIT_ULL(3)
+#define QCOW2_INCOMPAT_EXTL2		BIT_ULL(4)
+#define QCOW2_INCOMPAT_KNOWN		GENMASK_ULL(4, 0)
 
-#define QCOW2_COMPAT_LAZY_REFCOUNTS	(1ULL << 0)
+#define QCOW2_COMPAT_LAZY_REFCOUNTS	BIT_ULL(0)
 
-#define QCOW2_AUTOCLEAR_BITMAPS		(1ULL << 0)
-#define QCOW2_AUTOCLEAR_RAW_DATA	(1ULL << 1)
+#define QCOW2_AUTOCLEAR_BITMAPS		BIT_ULL(0)
+#define QCOW2_AUTOCLEAR_RAW_DATA	BIT_ULL(1)
 
 /* Table entries, host byte order. */
-#define QCOW2_ENTRY_COPIED		(1ULL << 63)
-#define QCOW2_ENTRY_COMPRESSED		(1ULL << 62)
-#define QCOW2_ENTRY_ZERO		(1ULL << 0)
+#define QCOW2_ENTRY_COPIED		BIT_ULL(63)
+#define QCOW2_ENTRY_COMPRESSED		BIT_ULL(62)
+#define QCOW2_ENTRY_ZERO		BIT_ULL(0)
 #define QCOW2_ENTRY_OFFSET		0x00fffffffffffe00ULL
 #define QCOW2_L1_RESERVED		0x7f000000000001ffULL
 #define QCOW2_L2_RESERVED		0x3f000000000001feULL
@@ -135,7 +136,7 @@ void qcow2_refcount_set(void *table, u32 index, u32 order, u64 value);
 
 static inline u64 qcow2_refcount_max(u32 order)
 {
-	return order == 6 ? ~0ULL : (1ULL << (1U << order)) - 1;
+	return order == 6 ? ~0ULL : BIT_ULL(1U << order) - 1;
 }
 
 #endif /* _QCOW2_FORMAT_H */

@@ -62,3 +62,71 @@ hash_of()
 {
 	sha256sum | cut -c1-12
 }
+
+# sync_source FROM TO: by content, so that an older file that comes back is
+# new to make all the same; what a build left on either side is kept out.
+# Prints what changed.
+sync_source()
+{
+	mkdir -p "$2"
+	rsync -rlpci --delete \
+		--exclude='*.o' --exclude='*.ko' --exclude='*.mod' --exclude='*.mod.c' \
+		--exclude='.*.cmd' --exclude='.*.d' --exclude='.tmp*' --exclude='*.order' \
+		--exclude='*.symvers' --exclude='compat/generated' \
+		"$1/" "$2/"
+}
+
+# build_copy KERNEL MODULE_DIR [MAKE_ARGUMENT...]: build the modules in
+# MODULE_DIR, or rather in a copy of it ($copy): builds for several kernels
+# must not meet. Leaves the copy locked.
+build_copy()
+{
+	local name build changes
+
+	if [ ! -e "$2/Kbuild" ] && [ ! -e "$2/Makefile" ]; then
+		say "$2 has no Kbuild: nothing to build"
+		return 1
+	fi
+	name=$(<"$1/release")-$(echo "$@" | hash_of)
+	lock "build-$name"
+	build=$cache_dir/build/$name
+	copy=$build/${2##*/}
+	changes=$(sync_source "$2" "$copy")
+	[ ! -d "$2/../uapi" ] || changes+=$(sync_source "$2/../uapi" "$build/uapi")
+	# kbuild takes a second to find out that there is nothing to do.
+	[ -n "$changes" ] || [ ! -e "$build/built" ] || return 0
+	rm -f "$build/built"
+	quietly "$build/log" make -j"$(nproc)" -C "$1/build" "M=$copy" "${@:3}" modules ||
+		return 1
+	# With the lines of source that the compiler quotes.
+	awk '/warning:/ { print; quote = 1; next }
+	     quote && /^ +[0-9]* \|/ { print; next }
+	     { quote = 0 }' "$build/log" >&2
+	: >"$build/built"
+}
+
+# The modules in the copy just built, in the order to load them.
+built_modules()
+{
+	local ko
+
+	while IFS= read -r ko; do
+		# Old kernels' kbuild lists objects, new ones' paths below M.
+		ko=${ko%.o}
+		ko=${ko%.ko}.ko
+		printf '%s\n' "$copy/${ko#"$copy/"}"
+	done <"$copy/modules.order"
+}
+
+# Reports begin a line of the kernel's log. Anchored there, since anybody may
+# mention such words in the middle of one.
+readonly log_stamp='^(<[0-9]+>)?\[ *[0-9]+\.[0-9]+\](\[ *[TC][0-9]+\])? '
+splat_words='-+\[ cut here \]-+'
+splat_words+='|(\[ )?(WARNING|BUG)[: ]'
+splat_words+='|kernel BUG at |Oops[: ]|general protection fault|[a-z -]+: [0-9a-f]{4} \[#[0-9]+\]'
+splat_words+='|(traps: )?PANIC: '
+splat_words+='|UBSAN: |refcount_t: |list_(add|del) corruption'
+splat_words+='|watchdog: BUG: |(rcu: )?INFO: (task |rcu_|possible |trying to register)'
+splat_words+='|VFS: Busy inodes after unmount'
+# shellcheck disable=SC2034
+readonly splat="$log_stamp($splat_words)"

@@ -4,6 +4,7 @@
  * echo WHAT > /sys/module/vmstub/parameters/provoke
  */
 
+#include <linux/compiler.h>
 #include <linux/delay.h>
 #include <linux/module.h>
 #include <linux/preempt.h>
@@ -17,18 +18,18 @@ static int vmstub_provoke(const char *what, const struct kernel_param *kp)
 	if (sysfs_streq(what, "warning")) {
 		WARN(1, "as requested\n");
 	} else if (sysfs_streq(what, "oops")) {
-		*(volatile int *)8 = 0;
+		WRITE_ONCE(*(int *)8, 0);
 	} else if (sysfs_streq(what, "atomic")) {
 		preempt_disable();
 		usleep_range(10, 20);
 		preempt_enable();
 	} else if (sysfs_streq(what, "use-after-free")) {
-		volatile char *p = kmalloc(64, GFP_KERNEL);
+		char *p = kmalloc(64, GFP_KERNEL);
 
 		if (!p)
 			return -ENOMEM;
-		kfree((void *)p);
-		p[8] = 1;
+		kfree(p);
+		WRITE_ONCE(p[8], 1);
 	} else if (sysfs_streq(what, "leak")) {
 		void *p = kmalloc(64, GFP_KERNEL);
 

@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KUnit: the decoders of qcow2_format.c. Expected values come from the QCOW2
+ * specification (QEMU, docs/interop/qcow2), never from what the code returns.
+ */
+#include <kunit/test.h>
+#include <linux/module.h>
+#include <linux/string.h>
+#include <linux/unaligned.h>
+#include "qcow2_err.h"
+#include "qcow2_format.h"
+
+#define BUF_BYTES	4096
+
+/* Version 3, 64 KiB clusters, 1 GiB, tables where qemu-img puts them. */
+static u8 *good_header(struct kunit *test)
+{
+	u8 *p = kunit_kzalloc(test, BUF_BYTES, GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	memcpy(p, "QFI\xfb", 4);
+	put_unaligned_be32(3, p + 4);
+	put_unaligned_be32(16, p + 20);
+	put_unaligned_be64(1ULL << 30, p + 24);
+	put_unaligned_be32(2, p + 36);
+	put_unaligned_be64(0x30000, p + 40);
+	put_unaligned_be64(0x10000, p + 48);
+	put_unaligned_be32(1, p + 56);
+	put_unaligned_be32(4, p + 96);
+	put_unaligned_be32(112, p + 100);
+	return p;
+}
+
+static int decode(const u8 *p, struct qcow2_header *h, struct qcow2_err *err)
+{
+	return qcow2_header_decode(p, BUF_BYTES, h, err);
+}
+
+static void header_good(struct kunit *test)
+{
+	u8 *p = good_header(test);
+	struct qcow2_err err = {};
+	struct qcow2_header h;
+
+	KUNIT_ASSERT_EQ_MSG(test, decode(p, &h, &err), 0, "%s", err.text);
+	KUNIT_EXPECT_EQ(test, h.version, 3U);
+	KUNIT_EXPECT_EQ(test, h.cluster_bits, 16U);
+	KUNIT_EXPECT_EQ(test, h.size, 1ULL << 30);
+	KUNIT_EXPECT_EQ(test, h.l1_entries, 2U);
+	KUNIT_EXPECT_EQ(test, h.l1_offset, 0x30000ULL);
+	KUNIT_EXPECT_EQ(test, h.reftable_offset, 0x10000ULL);
+	KUNIT_EXPECT_EQ(test, h.reftable_clusters, 1U);
+	KUNIT_EXPECT_EQ(test, h.refcount_order, 4U);
+	KUNIT_EXPECT_EQ(test, h.header_length, 112U);
+	KUNIT_EXPECT_EQ(test, h.compression_type, 0U);
+}
+
+static void header_v2(struct kunit *test)
+{
+	u8 *p = good_header(test);
+	struct qcow2_err err = {};
+	struct qcow2_header h;
+
+	/* What version 3 added is not looked at, and has fixed values. */
+	put_unaligned_be32(2, p + 4);
+	memset(p + 72, 0xff, 40);
+	KUNIT_ASSERT_EQ_MSG(test, decode(p, &h, &err), 0, "%s", err.text);
+	KUNIT_EXPECT_EQ(test, h.incompatible, 0ULL);
+	KUNIT_EXPECT_EQ(test, h.autoclear, 0ULL);
+	KUNIT_EXPECT_EQ(test, h.refcount_order, 4U);
+	KUNIT_EXPECT_EQ(test, h.header_length, 72U);
+}
+
+struct bad_header {
+	const char *what;
+	unsigned int offset;
+	unsigned int bytes;
+	u64 value;
+};
+
+static const struct bad_header bad_headers[] = {
+	{ "magic",			0, 4, 0x514649fa },
+	{ "version 1",			4, 4, 1 },
+	{ "version 4",			4, 4, 4 },
+	{ "cluster_bits 8",		20, 4, 8 },
+	{ "cluster_bits 22",		20, 4, 22 },
+	{ "cluster_bits 64",		20, 4, 64 },
+	{ "cluster_bits 2^31",		20, 4, 0x80000000 },
+	{ "size over INT64_MAX",	24, 8, 1ULL << 63 },
+	{ "size not covered by L1",	24, 8, (1ULL << 30) + 1 },
+	{ "size of a petabyte",		24, 8, 1ULL << 50 },
+	{ "crypt_method 3",		32, 4, 3 },
+	{ "L1 over 32 MiB",		36, 4, (32 << 20) / 8 + 1 },
+	{ "L1 of 2^32 - 1",		36, 4, 0xffffffff },
+	{ "L1 too short",		36, 4, 1 },
+	{ "L1 unaligned",		40, 8, 0x30200 },
+	{ "L1 at 0",			40, 8, 0 },
+	{ "L1 wraps",			40, 8, 0xffffffffffff0000ULL },
+	{ "L1 beyond 2^56",		40, 8, 1ULL << 56 },
+	{ "reftable at 0",		48, 8, 0 },
+	{ "reftable unaligned",		48, 8, 0x10008 },
+	{ "reftable wraps",		48, 8, 0xffffffffffff0000ULL },
+	{ "reftable empty",		56, 4, 0 },
+	{ "reftable over 8 MiB",	56, 4, 129 },
+	{ "reftable of 2^32 - 1",	56, 4, 0xffffffff },
+	{ "65537 snapshots",		60, 4, 65537 },
+	{ "snapshots at 0",		60, 4, 1 },
+	{ "unknown incompatible bit",	72, 8, 1ULL << 5 },
+	{ "compression bit, type 0",	72, 8, QCOW2_INCOMPAT_COMPRESSION },
+	{ "raw bit, no data file",	88, 8, QCOW2_AUTOCLEAR_RAW_DATA },
+	{ "refcount_order 7",		96, 4, 7 },
+	{ "refcount_order 32",		96, 4, 32 },
+	{ "header_length 96",		100, 4, 96 },
+	{ "header_length odd",		100, 4, 109 },
+	{ "header_length > cluster",	100, 4, 65544 },
+	{ "compression type 1, no bit",	104, 1, 1 },
+	{ "compression type 2",		104, 1, 2 },
+	{ "backing name too far",	8, 8, 65537 },
+};
+
+static void header_bad(struct kunit *test)
+{
+	const struct bad_header *bad = test->param_value;
+	u8 *p = good_header(test);
+	struct qcow2_err err = {};
+	struct qcow2_header h;
+
+	switch (bad->bytes) {
+	case 1:
+		p[bad->offset] = bad->value;
+		break;
+	case 4:
+		put_unaligned_be32(bad->value, p + bad->offset);
+		break;
+	default:
+		put_unaligned_be64(bad->value, p + bad->offset);
+	}
+	KUNIT_EXPECT_LT(test, decode(p, &h, &err), 0);
+	KUNIT_EXPECT_GT_MSG(test, err.len, 0, "no reason in words");
+}
+
+static void bad_header_name(const struct bad_header *bad, char *desc)
+{
+	strscpy(desc, bad->what, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(bad_header, bad_headers, bad_header_name);
+
+static void header_backing(struct kunit *test)
+{
+	u8 *p = good_header(test);
+	struct qcow2_err err = {};
+	struct qcow2_header h;
+
+	put_unaligned_be64(65536 - 1023, p + 8);
+	put_unaligned_be32(1023, p + 16);
+	KUNIT_EXPECT_EQ(test, decode(p, &h, &err), 0);
+	put_unaligned_be64(65536 - 1022, p + 8);
+	KUNIT_EXPECT_LT(test, decode(p, &h, &err), 0);
+	put_unaligned_be64(512, p + 8);
+	put_unaligned_be32(1024, p + 16);
+	KUNIT_EXPECT_LT(test, decode(p, &h, &err), 0);
+}
+
+static void header_short(struct kunit *test)
+{
+	u8 *p = good_header(test);
+	struct qcow2_err err = {};
+	struct qcow2_header h;
+	size_t len;
+
+	for (len = 0; len < 112; len++)
+		KUNIT_EXPECT_LT(test, qcow2_header_decode(p, len, &h, &err), 0);
+	KUNIT_EXPECT_EQ(test, qcow2_header_decode(p, 112, &h, &err), 0);
+}
+
+static void header_extl2(struct kunit *test)
+{
+	u8 *p = good_header(test);
+	struct qcow2_err err = {};
+	struct qcow2_header h;
+
+	/* Entries of 16 bytes: half as many in a table, L1 of 4 for 1 GiB. */
+	put_unaligned_be64(QCOW2_INCOMPAT_EXTL2, p + 72);
+	KUNIT_EXPECT_LT(test, decode(p, &h, &err), 0);
+	put_unaligned_be32(4, p + 36);
+	KUNIT_EXPECT_EQ(test, decode(p, &h, &err), 0);
+	/* Subclusters of less than 512 bytes do not exist. */
+	put_unaligned_be32(13, p + 20);
+	put_unaligned_be64(1ULL << 20, p + 24);
+	KUNIT_EXPECT_LT(test, decode(p, &h, &err), 0);
+}
+
+static int check_extension(u8 *p, u32 type, u32 len)
+{
+	struct qcow2_err err = {};
+	struct qcow2_header h;
+
+	put_unaligned_be32(type, p + 112);
+	put_unaligned_be32(len, p + 116);
+	if (decode(p, &h, &err))
+		return 1;
+	return qcow2_header_check_extensions(p, BUF_BYTES, &h, &err);
+}
+
+static void header_extensions(struct kunit *test)
+{
+	u8 *p = good_header(test);
+
+	KUNIT_EXPECT_EQ(test, check_extension(p, 0, 0), 0);
+	/* Unknown ones are skipped; their length must fit. */
+	KUNIT_EXPECT_EQ(test, check_extension(p, 0x12345678, 5), 0);
+	KUNIT_EXPECT_EQ(test, check_extension(p, 0x12345678, BUF_BYTES - 120), 0);
+	KUNIT_EXPECT_EQ(test, check_extension(p, 0x12345678, BUF_BYTES - 119),
+			-EINVAL);
+	KUNIT_EXPECT_EQ(test, check_extension(p, 0x12345678, 0xffffffff),
+			-EINVAL);
+	/* Bitmaps: 24 bytes, 1 to 65535 of them, reserved 0, aligned. */
+	KUNIT_EXPECT_EQ(test, check_extension(p, 0x23852875, 23), -EINVAL);
+	KUNIT_EXPECT_EQ(test, check_extension(p, 0x23852875, 24), -EINVAL);
+	put_unaligned_be32(1, p + 120);
+	put_unaligned_be64(64, p + 128);
+	put_unaligned_be64(0x50000, p + 136);
+	KUNIT_EXPECT_EQ(test, check_extension(p, 0x23852875, 24), 0);
+	put_unaligned_be32(1, p + 124);
+	KUNIT_EXPECT_EQ(test, check_extension(p, 0x23852875, 24), -EINVAL);
+	/* LUKS needs its extension, of 16 bytes. */
+	put_unaligned_be32(2, p + 32);
+	KUNIT_EXPECT_EQ(test, check_extension(p, 0, 0), -EINVAL);
+	KUNIT_EXPECT_EQ(test, check_extension(p, 0x0537be77, 15), -EINVAL);
+	KUNIT_EXPECT_EQ(test, check_extension(p, 0x0537be77, 16), 0);
+}
+
+static void l2_entries(struct kunit *test)
+{
+	struct qcow2_entry e;
+
+	KUNIT_EXPECT_EQ(test, qcow2_l2_decode(0, 3, 16).kind, QCOW2_UNALLOCATED);
+	KUNIT_EXPECT_EQ(test, qcow2_l2_decode(1, 3, 16).kind, QCOW2_ZERO_PLAIN);
+	/* Version 2 has no zero flag. */
+	KUNIT_EXPECT_EQ(test, qcow2_l2_decode(1, 2, 16).kind, QCOW2_INVALID);
+
+	e = qcow2_l2_decode(0x8000000000050000ULL, 3, 16);
+	KUNIT_EXPECT_EQ(test, e.kind, QCOW2_DATA);
+	KUNIT_EXPECT_TRUE(test, e.copied);
+	KUNIT_EXPECT_EQ(test, e.host, 0x50000ULL);
+
+	e = qcow2_l2_decode(0x00ffffffffff0000ULL, 2, 16);
+	KUNIT_EXPECT_EQ(test, e.kind, QCOW2_DATA);
+	KUNIT_EXPECT_FALSE(test, e.copied);
+	KUNIT_EXPECT_EQ(test, e.host, 0x00ffffffffff0000ULL);
+
+	e = qcow2_l2_decode(0x8000000000050001ULL, 3, 16);
+	KUNIT_EXPECT_EQ(test, e.kind, QCOW2_ZERO_ALLOC);
+	KUNIT_EXPECT_EQ(test, e.host, 0x50000ULL);
+
+	/* Unaligned, COPIED without a cluster, reserved bits. */
+	KUNIT_EXPECT_EQ(test, qcow2_l2_decode(0x50200, 3, 16).kind, QCOW2_INVALID);
+	KUNIT_EXPECT_EQ(test, qcow2_l2_decode(1ULL << 63, 3, 16).kind,
+			QCOW2_INVALID);
+	KUNIT_EXPECT_EQ(test, qcow2_l2_decode(0x50002, 3, 16).kind, QCOW2_INVALID);
+	KUNIT_EXPECT_EQ(test, qcow2_l2_decode(0x50100, 3, 16).kind, QCOW2_INVALID);
+	KUNIT_EXPECT_EQ(test, qcow2_l2_decode(0x0100000000050000ULL, 3, 16).kind,
+			QCOW2_INVALID);
+	KUNIT_EXPECT_EQ(test, qcow2_l2_decode(0x2000000000050000ULL, 3, 16).kind,
+			QCOW2_INVALID);
+}
+
+static void l2_compressed(struct kunit *test)
+{
+	struct qcow2_entry e;
+
+	/* 64 KiB clusters: x = 62 - (16 - 8) = 54 bits of offset. */
+	e = qcow2_l2_decode(1ULL << 62 | 3ULL << 54 | 0x51234, 3, 16);
+	KUNIT_EXPECT_EQ(test, e.kind, QCOW2_COMPRESSED);
+	KUNIT_EXPECT_EQ(test, e.host, 0x51234ULL);
+	/* Three sectors beyond the one that it begins in, at byte 0x34. */
+	KUNIT_EXPECT_EQ(test, e.bytes, 4U * 512 - 0x34);
+
+	/* 512 byte clusters: 61 bits of offset, one of sectors. */
+	e = qcow2_l2_decode(1ULL << 62 | 1ULL << 61 | 0x1fe, 3, 9);
+	KUNIT_EXPECT_EQ(test, e.kind, QCOW2_COMPRESSED);
+	KUNIT_EXPECT_EQ(test, e.host, 0x1feULL);
+	KUNIT_EXPECT_EQ(test, e.bytes, 2U * 512 - 0x1fe);
+
+	/* 2 MiB clusters: 49 bits of offset, above 4 GiB and unaligned. */
+	e = qcow2_l2_decode(1ULL << 62 | 0x1fffULL << 49 | 0x123456789ULL, 3, 21);
+	KUNIT_EXPECT_EQ(test, e.host, 0x123456789ULL);
+	KUNIT_EXPECT_EQ(test, e.bytes, 0x2000U * 512 - 0x189);
+
+	KUNIT_EXPECT_EQ(test, qcow2_l2_decode(1ULL << 62, 3, 16).kind,
+			QCOW2_INVALID);
+	KUNIT_EXPECT_EQ(test, qcow2_l2_decode(3ULL << 62 | 0x50000, 3, 16).kind,
+			QCOW2_INVALID);
+}
+
+static void table_entries(struct kunit *test)
+{
+	KUNIT_EXPECT_TRUE(test, qcow2_l1_valid(0, 16));
+	KUNIT_EXPECT_TRUE(test, qcow2_l1_valid(0x8000000000040000ULL, 16));
+	KUNIT_EXPECT_TRUE(test, qcow2_l1_valid(0x200, 9));
+	KUNIT_EXPECT_FALSE(test, qcow2_l1_valid(1ULL << 63, 16));
+	KUNIT_EXPECT_FALSE(test, qcow2_l1_valid(0x40200, 16));
+	KUNIT_EXPECT_FALSE(test, qcow2_l1_valid(0x40001, 16));
+	KUNIT_EXPECT_FALSE(test, qcow2_l1_valid(1ULL << 62 | 0x40000, 16));
+	KUNIT_EXPECT_FALSE(test, qcow2_l1_valid(1ULL << 56, 16));
+
+	KUNIT_EXPECT_TRUE(test, qcow2_reftable_valid(0, 16));
+	KUNIT_EXPECT_TRUE(test, qcow2_reftable_valid(0x20000, 16));
+	KUNIT_EXPECT_FALSE(test, qcow2_reftable_valid(0x20001, 16));
+	KUNIT_EXPECT_FALSE(test, qcow2_reftable_valid(0x20200, 16));
+	KUNIT_EXPECT_FALSE(test, qcow2_reftable_valid(1ULL << 63, 16));
+}
+
+static void refcounts_read(struct kunit *test)
+{
+	static const u8 table[16] = {
+		0x01, 0x82, 0x03, 0xf4, 0x05, 0x06, 0x07, 0x08,
+		0x09, 0x0a, 0x0b, 0x0c, 0x0d, 0x0e, 0x0f, 0x10,
+	};
+
+	/* Narrow ones fill a byte from its least significant bit. */
+	KUNIT_EXPECT_EQ(test, qcow2_refcount_get(table, 0, 0), 1ULL);
+	KUNIT_EXPECT_EQ(test, qcow2_refcount_get(table, 1, 0), 0ULL);
+	KUNIT_EXPECT_EQ(test, qcow2_refcount_get(table, 15, 0), 1ULL);
+	KUNIT_EXPECT_EQ(test, qcow2_refcount_get(table, 4, 1), 2ULL);
+	KUNIT_EXPECT_EQ(test, qcow2_refcount_get(table, 7, 1), 2ULL);
+	KUNIT_EXPECT_EQ(test, qcow2_refcount_get(table, 6, 2), 4ULL);
+	KUNIT_EXPECT_EQ(test, qcow2_refcount_get(table, 7, 2), 15ULL);
+	KUNIT_EXPECT_EQ(test, qcow2_refcount_get(table, 3, 3), 0xf4ULL);
+	/* Wide ones are big-endian. */
+	KUNIT_EXPECT_EQ(test, qcow2_refcount_get(table, 1, 4), 0x03f4ULL);
+	KUNIT_EXPECT_EQ(test, qcow2_refcount_get(table, 1, 5), 0x05060708ULL);
+	KUNIT_EXPECT_EQ(test, qcow2_refcount_get(table, 1, 6),
+			0x090a0b0c0d0e0f10ULL);
+}
+
+static void refcounts_write(struct kunit *test)
+{
+	u8 table[32], before[32];
+	u32 order, i, bits;
+
+	for (order = 0; order <= QCOW2_MAX_REFCOUNT_ORDER; order++) {
+		bits = 1U << order;
+		/* Set to the maximum and back: no neighbour changes. */
+		for (i = 0; i < 256 / bits; i++) {
+			memset(table, 0x5a, sizeof(table));
+			memcpy(before, table, sizeof(table));
+			qcow2_refcount_set(table, i, order,
+					   qcow2_refcount_max(order));
+			KUNIT_EXPECT_EQ(test, qcow2_refcount_get(table, i, order),
+					qcow2_refcount_max(order));
+			qcow2_refcount_set(table, i, order,
+					   qcow2_refcount_get(before, i, order));
+			KUNIT_EXPECT_EQ(test, memcmp(table, before, 32), 0);
+		}
+	}
+	KUNIT_EXPECT_EQ(test, qcow2_refcount_max(0), 1ULL);
+	KUNIT_EXPECT_EQ(test, qcow2_refcount_max(4), 0xffffULL);
+	KUNIT_EXPECT_EQ(test, qcow2_refcount_max(6), ~0ULL);
+}
+
+static struct kunit_case qcow2_format_cases[] = {
+	KUNIT_CASE(header_good),
+	KUNIT_CASE(header_v2),
+	KUNIT_CASE_PARAM(header_bad, bad_header_gen_params),
+	KUNIT_CASE(header_backing),
+	KUNIT_CASE(header_short),
+	KUNIT_CASE(header_extl2),
+	KUNIT_CASE(header_extensions),
+	KUNIT_CASE(l2_entries),
+	KUNIT_CASE(l2_compressed),
+	KUNIT_CASE(table_entries),
+	KUNIT_CASE(refcounts_read),
+	KUNIT_CASE(refcounts_write),
+	{}
+};
+
+static struct kunit_suite qcow2_format_suite = {
+	.name = "qcow2_format",
+	.test_cases = qcow2_format_cases,
+};
+
+kunit_test_suite(qcow2_format_suite);
+
+MODULE_DESCRIPTION("KUnit tests for the QCOW2 decoders");
+MODULE_LICENSE("GPL");
