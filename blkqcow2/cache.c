@@ -315,6 +315,6 @@ void qcow2_cache_dirty(struct qcow2_cache *cache, struct qcow2_slice *slice)
 	refcount_inc(&slice->ref);
 	list_add_tail(&slice->dirty, &cache->dirty);
 	set_bit(QCOW2_SLICE_DIRTY, &slice->flags);
-	/* Pairs with the read barrier in qcow2_map_slice(). */
+	/* Pairs with the read barrier in qcow2_slice_durable(). */
 	smp_mb__after_atomic();
 }

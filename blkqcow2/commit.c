@@ -127,22 +127,20 @@ static void qcow2_batch_drop(struct qcow2_batch *batch, struct qcow2_copy *copy)
 	mempool_free(copy, batch->pool);
 }
 
+/* Copy the slices of @todo, as many as there is memory for. */
 static void qcow2_snapshot_slices(struct qcow2_batch *batch,
-				  struct qcow2_cache *cache)
+				  struct qcow2_cache *cache,
+				  struct list_head *todo)
 {
 	struct qcow2_slice *slice;
 	struct qcow2_copy *copy;
-	LIST_HEAD(dirty);
 
-	spin_lock_irq(&cache->lock);
-	list_splice_init(&cache->dirty, &dirty);
-	spin_unlock_irq(&cache->lock);
-	while (!list_empty(&dirty)) {
+	while (!list_empty(todo)) {
 		copy = qcow2_batch_add(batch);
 		if (!copy)
-			break;
+			return;
 		spin_lock_irq(&cache->lock);
-		slice = list_first_entry(&dirty, struct qcow2_slice, dirty);
+		slice = list_first_entry(todo, struct qcow2_slice, dirty);
 		list_del_init(&slice->dirty);
 		set_bit(QCOW2_SLICE_WRITEBACK, &slice->flags);
 		/* Never neither of the two: qcow2_extent.durable looks. */
@@ -153,8 +151,14 @@ static void qcow2_snapshot_slices(struct qcow2_batch *batch,
 		copy->cache = cache;
 		copy->slice = slice;
 	}
+}
+
+/* Take what is dirty now, or give back what is left of it. */
+static void qcow2_move_dirty(struct qcow2_cache *cache, struct list_head *from,
+			     struct list_head *to)
+{
 	spin_lock_irq(&cache->lock);
-	list_splice(&dirty, &cache->dirty);
+	list_splice_tail_init(from, to);
 	spin_unlock_irq(&cache->lock);
 }
 
@@ -280,19 +284,22 @@ static int qcow2_commit_blocks(struct qcow2_image *image,
 {
 	struct qcow2_alloc *alloc = &image->alloc;
 	struct qcow2_batch batch;
+	LIST_HEAD(todo);
 	int ret;
 
-	*generation = 0;
+	mutex_lock(&alloc->lock);
+	*generation = alloc->generation++;
+	qcow2_move_dirty(&alloc->blocks, &alloc->blocks.dirty, &todo);
+	mutex_unlock(&alloc->lock);
 	do {
 		qcow2_batch_init(&batch, image, &image->commit.refcounts);
 		mutex_lock(&alloc->lock);
-		if (!*generation)
-			*generation = alloc->generation++;
-		qcow2_snapshot_slices(&batch, &alloc->blocks);
+		qcow2_snapshot_slices(&batch, &alloc->blocks, &todo);
 		mutex_unlock(&alloc->lock);
 		ret = qcow2_batch_write(&batch);
 		qcow2_batch_finish(&batch, ret);
 	} while (!ret && batch.truncated);
+	qcow2_move_dirty(&alloc->blocks, &todo, &alloc->blocks.dirty);
 	return ret;
 }
 
@@ -367,38 +374,30 @@ static int qcow2_commit_refcounts(struct qcow2_image *image,
 
 static void qcow2_snapshot_entries(struct qcow2_image *image,
 				   struct qcow2_batch *batch,
-				   struct list_head *freed)
+				   struct list_head *todo)
 {
 	struct qcow2_layer *layer = qcow2_active(image);
 
 	qcow2_batch_init(batch, image, &image->commit.entries);
-	/* What has been freed by now has its L2 entries in the copies. */
-	spin_lock_irq(&layer->l2.lock);
-	list_splice_init(&image->commit.freed, freed);
-	spin_unlock_irq(&layer->l2.lock);
-	qcow2_snapshot_slices(batch, &layer->l2);
-	if (!batch->truncated)
-		qcow2_snapshot_table(batch, &layer->l1, layer->l2.slice_bits);
+	qcow2_snapshot_slices(batch, &layer->l2, todo);
+	if (batch->truncated)
+		return;
+	WRITE_ONCE(image->commit.l1_busy, true);
+	/* Before the bits are cleared: qcow2_extent.durable looks at both. */
+	smp_mb();
+	qcow2_snapshot_table(batch, &layer->l1, layer->l2.slice_bits);
 }
 
-static void qcow2_unfree(struct qcow2_image *image, struct list_head *freed)
-{
-	struct qcow2_layer *layer = qcow2_active(image);
-
-	spin_lock_irq(&layer->l2.lock);
-	list_splice(freed, &image->commit.freed);
-	spin_unlock_irq(&layer->l2.lock);
-}
-
-static int qcow2_commit_round(struct qcow2_image *image, bool *again)
+/* What one round has memory for; @todo and @again tell what is left. */
+static int qcow2_commit_round(struct qcow2_image *image, struct list_head *todo,
+			      bool *again)
 {
 	struct qcow2_layer *layer = qcow2_active(image);
 	unsigned long generation;
 	struct qcow2_batch batch;
-	LIST_HEAD(freed);
 	int ret;
 
-	qcow2_snapshot_entries(image, &batch, &freed);
+	qcow2_snapshot_entries(image, &batch, todo);
 	ret = qcow2_commit_refcounts(image, &generation);
 	if (!ret)
 		ret = qcow2_io_flush(layer);
@@ -408,16 +407,37 @@ static int qcow2_commit_round(struct qcow2_image *image, bool *again)
 			ret = qcow2_io_flush(layer);
 	}
 	qcow2_batch_finish(&batch, ret);
+	WRITE_ONCE(image->commit.l1_busy, false);
 	*again = batch.truncated;
-	/*
-	 * What was freed may go when all entries that named it are replaced on
-	 * disk, and when nobody uses it who looked it up before.
-	 */
-	if (ret || batch.truncated ||
-	    (!list_empty(&freed) && !qcow2_epoch_retire(image, &freed)))
-		qcow2_unfree(image, &freed);
 	if (!ret)
 		qcow2_alloc_rested(image, generation);
+	return ret;
+}
+
+static int qcow2_commit_dirty(struct qcow2_image *image)
+{
+	struct qcow2_layer *layer = qcow2_active(image);
+	struct list_head *freed = &image->commit.freed;
+	LIST_HEAD(todo);
+	LIST_HEAD(gone);
+	bool again;
+	int ret;
+
+	/* What has been freed by now has its L2 entries in the slices taken. */
+	spin_lock_irq(&layer->l2.lock);
+	list_splice_init(freed, &gone);
+	list_splice_init(&layer->l2.dirty, &todo);
+	spin_unlock_irq(&layer->l2.lock);
+	do {
+		ret = qcow2_commit_round(image, &todo, &again);
+	} while (!ret && again);
+	qcow2_move_dirty(&layer->l2, &todo, &layer->l2.dirty);
+	/*
+	 * It may go when all entries that named it are replaced on disk, and when
+	 * nobody uses it who looked it up before.
+	 */
+	if (ret || (!list_empty(&gone) && !qcow2_epoch_retire(image, &gone)))
+		qcow2_move_dirty(&layer->l2, &gone, freed);
 	return ret;
 }
 
@@ -444,21 +464,18 @@ static bool qcow2_commit_needed(struct qcow2_image *image)
 
 static int qcow2_commit_run(struct qcow2_image *image)
 {
-	bool again = true;
 	int ret = image->commit.error;
 
 	if (ret)
 		return ret;
 	if (!image->writable)
 		return 0;
-	if (!qcow2_commit_needed(image)) {
-		ret = qcow2_io_flush(qcow2_active(image));
-		again = false;
-	} else {
+	if (qcow2_commit_needed(image)) {
 		atomic64_inc(&image->dev->stats.commits);
+		ret = qcow2_commit_dirty(image);
+	} else {
+		ret = qcow2_io_flush(qcow2_active(image));
 	}
-	while (again && !ret)
-		ret = qcow2_commit_round(image, &again);
 	if (ret)
 		qcow2_image_fail(image, ret);
 	return ret;

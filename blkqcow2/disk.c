@@ -164,6 +164,9 @@ int qcow2_disk_add(struct qcow2_dev *dev, struct qcow2_err *err)
 		return 0;
 	dev->disk = NULL;
 	put_disk(disk);
+	/* A disk that was never added is not freed by qcow2_disk_free(). */
+	blk_mq_free_tag_set(&dev->tag_set);
+	qcow2_dev_put(dev);
 	return qcow2_fail(err, ret, "cannot add the disk (error %d)", ret);
 }
 

@@ -53,6 +53,13 @@ static bool qcow2_io_is_write(const struct qcow2_io *io)
 	return iov_iter_rw(&io->start) == WRITE;
 }
 
+/* Writes to a regular file hold off the freezing of its file system. */
+static bool qcow2_io_guarded(const struct qcow2_io *io)
+{
+	return qcow2_io_is_write(io) &&
+	       S_ISREG(file_inode(io->layer->file)->i_mode);
+}
+
 /*
  * Part of a file below its end, but never written, or beyond it: the rest of
  * what was to be read is zeroes.
@@ -95,7 +102,7 @@ static void qcow2_io_complete(struct kiocb *iocb, long ret)
 {
 	struct qcow2_io *io = container_of(iocb, struct qcow2_io, iocb);
 
-	if (qcow2_io_is_write(io))
+	if (qcow2_io_guarded(io))
 		kiocb_end_write(iocb);
 	io->ret = ret;
 	qcow2_io_put(io);
@@ -106,7 +113,7 @@ static bool qcow2_io_start_write(struct qcow2_io *io, bool nowait)
 {
 	struct super_block *sb = file_inode(io->layer->file)->i_sb;
 
-	if (!S_ISREG(file_inode(io->layer->file)->i_mode))
+	if (!qcow2_io_guarded(io))
 		return true;
 	if (!nowait) {
 		kiocb_start_write(&io->iocb);
@@ -136,7 +143,7 @@ static void qcow2_io_attempt(struct qcow2_io *io, bool nowait)
 		iocb->ki_flags &= ~IOCB_NOWAIT;
 	iocb->private = NULL;
 	atomic_set(&io->ref, 2);
-	if (write && !qcow2_io_start_write(io, nowait)) {
+	if (!qcow2_io_start_write(io, nowait)) {
 		io->ret = -EAGAIN;
 		qcow2_io_finish(io);
 		return;

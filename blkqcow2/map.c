@@ -119,6 +119,24 @@ static int qcow2_check_bounds(struct qcow2_layer *layer, u64 guest,
 	return 0;
 }
 
+/*
+ * Is what the slice says on disk, and the L1 entry that leads to it? To be
+ * asked after the entry has been read: see qcow2_cache_dirty().
+ */
+static bool qcow2_slice_durable(struct qcow2_layer *layer,
+				struct qcow2_slice *slice, u64 guest)
+{
+	u32 l1_block = guest >> (layer->cluster_bits + layer->l2_bits +
+				 layer->l2.slice_bits - 3);
+
+	/* The entries first, then whether they are dirty. */
+	smp_rmb();
+	return !(READ_ONCE(slice->flags) &
+		 (BIT(QCOW2_SLICE_DIRTY) | BIT(QCOW2_SLICE_WRITEBACK))) &&
+	       !test_bit(l1_block, layer->l1.dirty) &&
+	       !READ_ONCE(layer->image->commit.l1_busy);
+}
+
 static int qcow2_map_slice(struct qcow2_layer *layer, struct qcow2_slice *slice,
 			   u64 guest, u64 len, struct qcow2_extent *ext)
 {
@@ -144,10 +162,7 @@ static int qcow2_map_slice(struct qcow2_layer *layer, struct qcow2_slice *slice,
 	ext->bytes = e.bytes;
 	ext->len = min(len, ((u64)n << layer->cluster_bits) - in_cluster);
 	ext->host = e.host;
-	/* The entries first, then whether they are dirty: qcow2_cache_dirty(). */
-	smp_rmb();
-	ext->durable = !(READ_ONCE(slice->flags) &
-			 (BIT(QCOW2_SLICE_DIRTY) | BIT(QCOW2_SLICE_WRITEBACK)));
+	ext->durable = qcow2_slice_durable(layer, slice, guest);
 	if (e.kind == QCOW2_DATA || e.kind == QCOW2_ZERO_ALLOC)
 		ext->host += in_cluster;
 	if (e.kind == QCOW2_DATA)

@@ -412,6 +412,7 @@ struct qcow2_commit_waiter {
  * @refcounts: copies of refcount slices on their way to the file
  * @entries: copies of L2 slices and L1 blocks on their way to the file
  * @freed: runs freed by L2 changes since the last snapshot; under l2.lock
+ * @l1_busy: blocks of L1 are being written
  * @error: metadata can no longer be written; nothing is written any more
  */
 struct qcow2_commit {
@@ -422,6 +423,7 @@ struct qcow2_commit {
 	mempool_t refcounts;
 	mempool_t entries;
 	struct list_head freed;
+	bool l1_busy;
 	int error;
 };
 

@@ -7,6 +7,7 @@
  * freed the cluster is durable (epoch.c), so that what a commit writes is
  * always safe to be on disk.
  */
+#include <linux/bitmap.h>
 #include <linux/slab.h>
 #include "qcow2.h"
 
@@ -311,6 +312,7 @@ static void qcow2_switch_table(struct qcow2_image *image,
 		alloc->old_host = alloc->table.host;
 		alloc->old_clusters = (u64)alloc->table.nr * 8 >> cluster_bits;
 	}
+	bitmap_set(table->dirty, 0, table->nr_blocks);
 	swap(alloc->table, *table);
 	alloc->moved = true;
 	mutex_unlock(&alloc->lock);

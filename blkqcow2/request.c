@@ -333,7 +333,9 @@ static blk_status_t qcow2_queue_rq(struct blk_mq_hw_ctx *hctx,
 		qcow2_commit_queue(image, &req->commit);
 		return BLK_STS_OK;
 	}
-	if (unlikely(qcow2_req_is_write(req) && READ_ONCE(image->commit.error)))
+	/* The block layer merely warns of writes to a read-only disk. */
+	if (unlikely(qcow2_req_is_write(req) &&
+		     (!image->writable || READ_ONCE(image->commit.error))))
 		return BLK_STS_IOERR;
 	req->epoch = qcow2_epoch_enter(image);
 	if (req_op(rq) != REQ_OP_WRITE_ZEROES && qcow2_req_direct(req, rq)) {

@@ -79,6 +79,7 @@ static struct {
 	const char *log;
 	const char *verify;
 	const char *clone;
+	const char *make;
 	uint64_t size;
 	uint32_t nr_ops;
 	uint32_t clone_every;
@@ -821,6 +822,7 @@ static void summary(const struct timespec *start)
 
 static const char usage_text[] =
 "usage: diff_io --dev DEV --seed N [OPTION]...\n"
+"       diff_io --make FILE --size BYTES [--seed N]\n"
 "       diff_io --verify FILE --log LOG --clone-nr N [--init FILE]\n"
 "\n"
 "Do random I/O to DEV and compare it with a model in memory.\n"
@@ -841,6 +843,7 @@ static const char usage_text[] =
 "  --clone IMAGE        reflink the image file to IMAGE.clone0, ... before\n"
 "  --clone-every N      each N'th operation\n"
 "  --log FILE           at the end, write there what was done and when\n"
+"  --make FILE          make a file of --size bytes with something in it\n"
 "  --verify FILE        FILE is the content of the copy --clone-nr that a run\n"
 "                       with --log made: could a power cut have left it?\n"
 "\n"
@@ -848,9 +851,16 @@ static const char usage_text[] =
 
 static uint64_t number(const char *text)
 {
-	char *end;
-	uint64_t n = strtoull(text, &end, 0);
+	static const char units[] = "KMG";
+	uint64_t n;
+	char *end, *unit;
 
+	n = strtoull(text, &end, 0);
+	unit = *end ? strchr(units, *end) : NULL;
+	if (unit) {
+		n <<= 10 * (unit - units + 1);
+		end++;
+	}
 	if (end == text || *end)
 		die("%s: not a number", text);
 	return n;
@@ -883,6 +893,7 @@ static void parse(int argc, char **argv)
 		{ "clone-nr", required_argument, NULL, 'N' },
 		{ "log", required_argument, NULL, 'l' },
 		{ "verify", required_argument, NULL, 'v' },
+		{ "make", required_argument, NULL, 'M' },
 		{ "help", no_argument, NULL, 'h' },
 		{ }
 	};
@@ -907,6 +918,7 @@ static void parse(int argc, char **argv)
 		case 'N': opt.nr_clone = number(optarg); break;
 		case 'l': opt.log = optarg; break;
 		case 'v': opt.verify = optarg; break;
+		case 'M': opt.make = optarg; break;
 		case 'h':
 			fputs(usage_text, stdout);
 			exit(0);
@@ -915,7 +927,7 @@ static void parse(int argc, char **argv)
 			exit(2);
 		}
 	}
-	if (optind < argc || !opt.dev == !opt.verify || !opt.depth ||
+	if (optind < argc || !!opt.dev + !!opt.verify + !!opt.make != 1 || !opt.depth ||
 	    opt.depth > MAX_DEPTH || model.base % CLUSTER || opt.size % SECTOR ||
 	    (opt.clone_every && (!opt.clone || opt.buffered)) ||
 	    (opt.verify && !opt.log)) {
@@ -935,6 +947,10 @@ int main(int argc, char **argv)
 		if (opt.init)
 			model_load(&model, opt.init);
 		return log_verify(&model, opt.verify, opt.nr_clone);
+	}
+	if (opt.make) {
+		make_content(opt.make, opt.size, model.seed);
+		return 0;
 	}
 	prepare();
 	clock_gettime(CLOCK_MONOTONIC, &start);

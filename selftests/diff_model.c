@@ -374,6 +374,39 @@ void model_mismatch(const struct model *m, const char *what, uint64_t off,
 	fflush(stdout);
 }
 
+/*
+ * Something for an image to contain: of each four clusters one is a hole, one
+ * is mostly the same, one has a few sectors with something in them.
+ */
+void make_content(const char *file, uint64_t size, uint32_t seed)
+{
+	uint64_t words[CLUSTER / sizeof(uint64_t)], pos, n, s, word;
+	int fd = open_or_die(file, O_RDWR | O_CREAT | O_TRUNC);
+
+	if (ftruncate(fd, size))
+		die("%s: %s", file, strerror(errno));
+	for (pos = 0; pos < size; pos += n) {
+		uint64_t kind = scramble(pos + seed) % 4;
+
+		n = MIN(size - pos, (uint64_t)CLUSTER);
+		if (!kind)
+			continue;
+		memset(words, 0, sizeof(words));
+		for (s = 0; s < CLUSTER / SECTOR; s++) {
+			word = s * SECTOR_WORDS;
+			if (kind == 1 || (kind == 2 && s % 24 == pos / CLUSTER % 24))
+				words[word] = words[word + 63] = pos + s * SECTOR;
+			else if (kind == 3)
+				pattern(words + word, ~seed, 0, pos / SECTOR + s);
+		}
+		if (lseek(fd, pos, SEEK_SET) < 0)
+			die("%s: %s", file, strerror(errno));
+		write_whole(fd, file, words, n);
+	}
+	if (close(fd))
+		die("%s: %s", file, strerror(errno));
+}
+
 void log_save(const struct model *m, const char *file)
 {
 	int fd = open_or_die(file, O_WRONLY | O_CREAT | O_TRUNC);

@@ -90,6 +90,8 @@ void model_apply(struct model *m, uint32_t nr);
 void model_mismatch(const struct model *m, const char *what, uint64_t off,
 		    const uint8_t *found, size_t len);
 
+void make_content(const char *file, uint64_t size, uint32_t seed);
+
 void log_save(const struct model *m, const char *file);
 void log_load(struct model *m, const char *file);
 int log_verify(struct model *m, const char *file, unsigned int clone);

@@ -1,0 +1,324 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+#
+# What the tests share. A test sources this, does its work, and fails at the
+# first thing that is not as it must be: by a command that fails (set -e), or
+# by saying so (fail). It runs inside the guest, on a scratch file system that
+# run_tests has made; what it leaves attached, mounted or running, is cleaned
+# up at its end.
+#
+# Exit status: 0 passed, 4 skipped, anything else failed.
+#
+# Starting a program takes the guest longer than all that most of the
+# programs do, so what bash can do itself is left to it.
+
+set -eEu -o pipefail
+
+self=${0##*/}
+self=${self%.sh}
+test_dir=$(cd -- "${BASH_SOURCE[0]%/*}" && pwd -P)
+bin=$test_dir/bin
+readonly exit_skip=4
+# Programs must not translate what tests look for.
+export LC_ALL=C
+PATH=$test_dir/../ctl:$PATH
+
+if [ -z "${SCRATCH-}" ] || [ -z "${SHARED-}" ]; then
+	echo "run this through selftests/run_tests"
+	exit 1
+fi
+
+# A directory on a disk for the images, one in memory for the referees' files.
+disk=$SCRATCH/$self
+mem=$SHARED/$self
+mounts=()
+
+say()
+{
+	printf '# %s\n' "$*"
+}
+
+fail()
+{
+	trap - ERR
+	printf '# FAIL: %s\n' "$*"
+	exit 1
+}
+
+skip()
+{
+	printf '# SKIP %s\n' "$*"
+	exit "$exit_skip"
+}
+
+# What failed, and from where it was called.
+on_error()
+{
+	local status=$? where='' i
+
+	for ((i = 0; i < ${#BASH_LINENO[@]} - 1; i++)); do
+		where+=" ${BASH_SOURCE[i + 1]##*/}:${BASH_LINENO[i]}"
+	done
+	printf '# FAIL: status %s of: %s (%s)\n' "$status" "$BASH_COMMAND" \
+		"${where# }"
+	exit 1
+}
+
+cleanup()
+{
+	local status=$? pid mount i
+
+	trap - ERR EXIT
+	set +e
+	# Whoever waits for a window must get out of it before he can be ended.
+	thaw_all
+	for pid in $(jobs -p); do
+		kill "$pid"
+		wait "$pid"
+	done 2>/dev/null
+	for ((i = ${#mounts[@]} - 1; i >= 0; i--)); do
+		mount=${mounts[i]}
+		umount "$mount" || umount -l "$mount"
+	done 2>/dev/null
+	if device_exists; then
+		[ "$status" = 0 ] && say "left devices attached" && status=1
+		qcow2ctl detach -f -a
+	fi
+	cd /
+	rm -rf "$disk" "$mem"
+	exit "$status"
+}
+
+trap on_error ERR
+trap cleanup EXIT
+mkdir -p "$disk" "$mem"
+cd "$disk"
+
+### Devices
+
+device_exists()
+{
+	local sys
+
+	for sys in /sys/block/qcow2*; do
+		[ -e "$sys" ] && return
+	done
+	return 1
+}
+
+# The devices that there are, into $devices: without starting a program.
+list_devices()
+{
+	local sys state
+
+	devices=
+	for sys in /sys/block/qcow2*; do
+		[ -e "$sys" ] || continue
+		read -r state <"$sys/qcow2/state"
+		devices+="${sys##*/} $state;"
+	done
+}
+
+thaw_all()
+{
+	local sys state
+
+	for sys in /sys/block/qcow2*; do
+		[ -e "$sys" ] || continue
+		read -r state <"$sys/qcow2/state"
+		[ "$state" != frozen ] || qcow2ctl thaw "${sys##*/}"
+	done
+}
+
+# attach [OPTION]... IMAGE: sets $dev.
+attach()
+{
+	dev=$(qcow2ctl attach "$@")
+	[[ $dev =~ ^/dev/qcow2[0-9]+$ ]] || fail "attach printed '$dev'"
+	[ -b "$dev" ] || fail "attach printed $dev, which is not there"
+}
+
+detach()
+{
+	qcow2ctl detach "$@"
+}
+
+# state DEVICE: into $state.
+get_state()
+{
+	read -r state <"/sys/block/${1##*/}/qcow2/state"
+}
+
+expect_state()
+{
+	local state
+
+	get_state "$1"
+	[ "$state" = "$2" ] || fail "$1 is $state, not $2"
+}
+
+### Commands that must fail
+
+# refused WORDS COMMAND...: COMMAND must fail with exactly one line on stderr,
+# in which WORDS (an extended regular expression) are found in any case,
+# nothing on stdout, and must leave the devices as they are. Its exit status
+# goes into $status.
+refused()
+{
+	local words=$1 before lines out
+
+	shift
+	list_devices
+	before=$devices
+	status=0
+	"$@" >"$mem/out" 2>"$mem/err" || status=$?
+	mapfile -t lines <"$mem/err"
+	out=$(<"$mem/out")
+	list_devices
+	[ "$status" != 0 ] || fail "did not fail: $*"
+	[ "$status" -lt 128 ] || fail "died (status $status): $*"
+	[ -z "$out" ] || fail "wrote '$out' to stdout: $*"
+	[ ${#lines[@]} = 1 ] ||
+		fail "wrote ${#lines[@]} lines to stderr: $*: ${lines[*]}"
+	[[ ${lines[0],,} =~ ${words,,} ]] ||
+		fail "said '${lines[0]}', nothing of '$words': $*"
+	[ "$devices" = "$before" ] || fail "devices were '$before', are '$devices': $*"
+}
+
+# After something was refused, everything must still work.
+check_usable()
+{
+	qemu-img create -q -f qcow2 usable.qcow2 8M
+	attach usable.qcow2
+	"$bin/diff_io" --dev "$dev" --seed 1 --ops 50 --depth 4 >/dev/null
+	detach "$dev"
+	check_clean usable.qcow2
+	rm usable.qcow2
+}
+
+### Images
+
+# 64 MiB of something, made once for all tests: as a raw file, and as images
+# in several forms. They must not be written.
+content()
+{
+	raw_content=$SHARED/content.raw
+	[ -e "$raw_content" ] ||
+		"$bin/diff_io" --make "$raw_content" --size 64M --seed 7
+}
+
+# to_raw IMAGE RAW [OPTION]...: what QEMU finds in the image.
+to_raw()
+{
+	local image=$1 raw=$2
+
+	shift 2
+	qemu-img convert "$@" -f qcow2 -O raw "$image" "$raw"
+}
+
+# No error, and no leak either (of which a copy would be allowed some).
+check_clean()
+{
+	local out status=0
+
+	out=$(qemu-img check -f qcow2 "$1" 2>&1) || status=$?
+	[ "$status" = 0 ] || fail "qemu-img check $1: status $status: $out"
+}
+
+# mount_at DIRECTORY ARGUMENT...
+mount_at()
+{
+	local at=$1
+
+	shift
+	mkdir -p "$at"
+	mount "$@" "$at"
+	mounts+=("$at")
+}
+
+unmount()
+{
+	umount "$1"
+	unset 'mounts[-1]'
+}
+
+# other_disk FSTYPE NAME: a file system for images in a file, mounted there.
+other_disk()
+{
+	local type=$1 at=$2
+
+	truncate -s 2G "$at.$type"
+	"mkfs.$type" -q "$at.$type"
+	mount_at "$at" -o loop "$at.$type"
+}
+
+### Differential tests
+
+# Operations of a round, and rounds. For a longer test set these.
+diff_ops=${DIFF_OPS:-1000}
+diff_seeds=${DIFF_SEEDS:-3}
+readonly diff_depths=(32 1 8 16 4 32 2 24)
+# Of each four rounds one goes partly through the page cache.
+readonly diff_buffered=(0 0 25 0)
+
+# Seeds of two tests are never the same.
+diff_seed()
+{
+	local digits=${self//[!0-9]/}
+
+	echo $((${DIFF_SEED:-0} + 1000 * 10#$digits + ${#self} * 100000 + $1))
+}
+
+# diff_rounds IMAGE INIT [OPTION]...: do random I/O to an image that contains
+# what is in the raw file INIT, or nothing, in several rounds, with other
+# tables in memory each time. $model is then the file with what the device must
+# contain.
+diff_rounds()
+{
+	local image=$1 init=$2 i
+
+	shift 2
+	for ((i = 0; i < diff_seeds; i++)); do
+		model=$mem/model.$((i % 2))
+		attach "$image"
+		"$bin/diff_io" --dev "$dev" --ops "$diff_ops" \
+			--seed "$(diff_seed $i)" \
+			--depth "${diff_depths[i % ${#diff_depths[@]}]}" \
+			--buffered "${diff_buffered[i % ${#diff_buffered[@]}]}" \
+			${init:+--init "$init"} --model "$model" "$@"
+		detach "$dev"
+		init=$model
+	done
+}
+
+# diff_verdict IMAGE: what QEMU thinks of it.
+diff_verdict()
+{
+	check_clean "$1"
+	to_raw "$1" "$mem/after.raw"
+	cmp "$mem/after.raw" "$model" || fail "$1: QEMU reads other content"
+	rm "$mem/after.raw"
+}
+
+# diff_image IMAGE: the whole test for an image without backing file.
+diff_image()
+{
+	diff_backed "$@"
+}
+
+# diff_backed IMAGE [BASE]...: the same, and the bases must not change.
+diff_backed()
+{
+	local image=$1 base
+
+	shift
+	to_raw "$image" "$mem/init.raw"
+	for base; do
+		cp --sparse=always "$base" "$mem/${base##*/}.before"
+	done
+	diff_rounds "$image" "$mem/init.raw"
+	diff_verdict "$image"
+	for base; do
+		cmp "$base" "$mem/${base##*/}.before" || fail "$base has changed"
+	done
+}

@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# random I/O to an empty image, version 3
+
+. "${0%/*}/lib.sh"
+
+qemu-img create -q -f qcow2 a.qcow2 64M
+diff_image a.qcow2

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# random I/O over a smaller raw base that ends within a sector
+
+. "${0%/*}/lib.sh"
+
+content
+cp "$raw_content" base.raw
+truncate -s $((41 * 1024 * 1024 + 5 * 4096 + 3 * 512 + 123)) base.raw
+qemu-img create -q -f qcow2 -b base.raw -F raw a.qcow2 64M
+diff_backed a.qcow2 base.raw

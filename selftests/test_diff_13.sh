@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# random I/O to a compressed image
+
+. "${0%/*}/lib.sh"
+
+content
+qemu-img convert -c -f raw -O qcow2 "$raw_content" a.qcow2
+diff_image a.qcow2

@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# random I/O across the border of two L2 tables
+
+. "${0%/*}/lib.sh"
+
+qemu-img create -q -f qcow2 a.qcow2 1100M
+offset=$((480 << 20))
+diff_rounds a.qcow2 "" --offset "$offset" --size 64M
+check_clean a.qcow2
+to_raw a.qcow2 "$mem/after.raw"
+# The model holds only the part that was used, at its place.
+truncate -s 1100M "$model"
+cmp -i "$offset" "$mem/after.raw" "$model"

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# random I/O to a version 2 overlay, which has no zero clusters
+
+. "${0%/*}/lib.sh"
+
+content
+qemu-img convert -o compat=0.10 -f raw -O qcow2 "$raw_content" base.qcow2
+qemu-img create -q -f qcow2 -o compat=0.10 -b base.qcow2 -F qcow2 a.qcow2
+diff_backed a.qcow2 base.qcow2
