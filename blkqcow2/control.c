@@ -136,26 +136,49 @@ static int qcow2_ctl_thaw(union qcow2_ctl_arg *arg, struct qcow2_err *err)
 	return ret;
 }
 
+static int qcow2_ctl_path(const struct qcow2_ctl_info *info, const char *path)
+{
+	size_t len = strlen(path) + 1;
+
+	if (!info->path)
+		return 0;
+	if (len > info->path_len)
+		return -ENAMETOOLONG;
+	if (copy_to_user(u64_to_user_ptr(info->path), path, len))
+		return -EFAULT;
+	return 0;
+}
+
 static int qcow2_ctl_info(union qcow2_ctl_arg *arg, struct qcow2_err *err)
 {
 	struct qcow2_ctl_info *info = &arg->info;
 	struct qcow2_ctl_info in = *info;
 	struct qcow2_dev *dev;
+	char *buf, *path;
 	int ret;
 
 	if (in.reserved)
 		return qcow2_fail(err, -EINVAL, "reserved field is not zero");
+	buf = kmalloc(QCOW2_PATH_MAX, GFP_KERNEL);
+	if (!buf)
+		return -ENOMEM;
+	ret = -ENODEV;
 	dev = qcow2_ctl_find(in.index, in.head.flags & QCOW2_INFO_F_NEXT, err);
 	if (!dev)
-		return -ENODEV;
+		goto out;
 	*info = (struct qcow2_ctl_info){
 		.head = in.head,
 		.layer = in.layer,
 		.path = in.path,
 		.path_len = in.path_len,
 	};
-	ret = qcow2_dev_info(dev, info, err);
+	ret = qcow2_dev_info(dev, info, buf, &path, err);
 	qcow2_dev_put(dev);
+	/* Not under the device's lock: a page fault may need the device. */
+	if (!ret)
+		ret = qcow2_ctl_path(info, path);
+out:
+	kfree(buf);
 	return ret;
 }
 

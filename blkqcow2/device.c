@@ -162,6 +162,31 @@ static struct qcow2_dev *qcow2_dev_new(bool readonly, u64 cache_bytes)
 	return NULL;
 }
 
+/* What the device is with its image, if no window is open. */
+static enum qcow2_state qcow2_dev_state(struct qcow2_dev *dev)
+{
+	return READ_ONCE(dev->image->commit.error) ? QCOW2_STATE_FAILED :
+						     QCOW2_STATE_LIVE;
+}
+
+/*
+ * While requests are held, reclaim must not wait for one of them; the same for
+ * whoever has to get the lock before they can go on.
+ */
+static unsigned int qcow2_dev_lock(struct qcow2_dev *dev)
+{
+	unsigned int noio = memalloc_noio_save();
+
+	mutex_lock(&dev->ctl_lock);
+	return noio;
+}
+
+static void qcow2_dev_unlock(struct qcow2_dev *dev, unsigned int noio)
+{
+	mutex_unlock(&dev->ctl_lock);
+	memalloc_noio_restore(noio);
+}
+
 static int qcow2_dev_workers(struct qcow2_dev *dev, struct qcow2_err *err)
 {
 	dev->wq = alloc_workqueue("qcow2-%d", WQ_UNBOUND | WQ_MEM_RECLAIM, 0,
@@ -220,8 +245,7 @@ int qcow2_dev_attach(struct qcow2_chain *chain, bool readonly, s32 *index,
 	if (!ret) {
 		dev->chain = chain;
 		*index = dev->index;
-		WRITE_ONCE(dev->state, dev->image->commit.error ?
-			   QCOW2_STATE_FAILED : QCOW2_STATE_LIVE);
+		WRITE_ONCE(dev->state, qcow2_dev_state(dev));
 	}
 	mutex_unlock(&dev->ctl_lock);
 	if (!ret)
@@ -289,7 +313,7 @@ static int qcow2_dev_detach_idle(struct qcow2_dev *dev, u32 flags,
 		qcow2_disk_hold(dev);
 	ret = qcow2_dev_settle(dev, err);
 	if (ret) {
-		WRITE_ONCE(dev->state, state);
+		WRITE_ONCE(dev->state, qcow2_dev_state(dev));
 		qcow2_disk_release(dev);
 		return ret;
 	}
@@ -304,9 +328,10 @@ static void qcow2_dev_detach_force(struct qcow2_dev *dev)
 	bool frozen = dev->state == QCOW2_STATE_FROZEN;
 
 	WRITE_ONCE(dev->state, QCOW2_STATE_DETACHING);
-	blk_mark_disk_dead(dev->disk);
+	/* First what waits must fail: marking the disk dead waits for it. */
 	if (frozen)
 		qcow2_disk_release(dev);
+	blk_mark_disk_dead(dev->disk);
 	qcow2_disk_thaw_fs(dev);
 	qcow2_dev_remove(dev);
 }
@@ -322,9 +347,10 @@ static void qcow2_dev_detach_force(struct qcow2_dev *dev)
  */
 int qcow2_dev_detach(struct qcow2_dev *dev, u32 flags, struct qcow2_err *err)
 {
+	unsigned int noio;
 	int ret = 0;
 
-	mutex_lock(&dev->ctl_lock);
+	noio = qcow2_dev_lock(dev);
 	if (!dev->disk)
 		ret = qcow2_fail(err, -ENODEV, "/dev/qcow2%d does not exist",
 				 dev->index);
@@ -332,7 +358,7 @@ int qcow2_dev_detach(struct qcow2_dev *dev, u32 flags, struct qcow2_err *err)
 		qcow2_dev_detach_force(dev);
 	else
 		ret = qcow2_dev_detach_idle(dev, flags, err);
-	mutex_unlock(&dev->ctl_lock);
+	qcow2_dev_unlock(dev, noio);
 	return ret;
 }
 
@@ -384,23 +410,23 @@ static int qcow2_dev_do_freeze(struct qcow2_dev *dev, bool freeze_fs,
 int qcow2_dev_freeze(struct qcow2_dev *dev, bool freeze_fs,
 		     struct qcow2_err *err)
 {
+	unsigned int noio;
 	int ret;
 
-	mutex_lock(&dev->ctl_lock);
+	noio = qcow2_dev_lock(dev);
 	ret = qcow2_dev_expect(dev, QCOW2_STATE_LIVE, -EBUSY, err);
 	if (ret)
 		goto out;
 	WRITE_ONCE(dev->state, QCOW2_STATE_FREEZING);
 	ret = qcow2_dev_do_freeze(dev, freeze_fs, err);
 	if (ret) {
-		WRITE_ONCE(dev->state, dev->image->commit.error ?
-			   QCOW2_STATE_FAILED : QCOW2_STATE_LIVE);
+		WRITE_ONCE(dev->state, qcow2_dev_state(dev));
 		goto out;
 	}
 	dev->frozen_since = ktime_get();
 	WRITE_ONCE(dev->state, QCOW2_STATE_FROZEN);
 out:
-	mutex_unlock(&dev->ctl_lock);
+	qcow2_dev_unlock(dev, noio);
 	return ret;
 }
 
@@ -437,9 +463,10 @@ static int qcow2_dev_do_thaw(struct qcow2_dev *dev, struct qcow2_chain *chain,
 int qcow2_dev_thaw(struct qcow2_dev *dev, struct qcow2_chain *chain,
 		   struct qcow2_err *err)
 {
+	unsigned int noio;
 	int ret;
 
-	mutex_lock(&dev->ctl_lock);
+	noio = qcow2_dev_lock(dev);
 	ret = qcow2_dev_expect(dev, QCOW2_STATE_FROZEN, -EINVAL, err);
 	if (ret)
 		goto out;
@@ -452,11 +479,11 @@ int qcow2_dev_thaw(struct qcow2_dev *dev, struct qcow2_chain *chain,
 	if (chain)
 		swap(dev->chain, chain);
 	qcow2_chain_put(chain);
-	WRITE_ONCE(dev->state, QCOW2_STATE_LIVE);
+	WRITE_ONCE(dev->state, qcow2_dev_state(dev));
 	qcow2_disk_release(dev);
 	qcow2_disk_thaw_fs(dev);
 out:
-	mutex_unlock(&dev->ctl_lock);
+	qcow2_dev_unlock(dev, noio);
 	return ret;
 }
 
@@ -498,47 +525,24 @@ static void qcow2_info_image(struct qcow2_dev *dev, struct qcow2_ctl_info *info)
 	info->layer_autoclear = layer->header.autoclear;
 }
 
-static int qcow2_info_path(struct qcow2_dev *dev, struct qcow2_ctl_info *info)
-{
-	char *buf, *path;
-	size_t len;
-	int ret = 0;
-
-	if (!info->path)
-		return 0;
-	buf = kmalloc(QCOW2_PATH_MAX, GFP_KERNEL);
-	if (!buf)
-		return -ENOMEM;
-	path = file_path(dev->chain->files[info->layer].file, buf,
-			 QCOW2_PATH_MAX);
-	if (IS_ERR(path)) {
-		ret = PTR_ERR(path);
-	} else {
-		len = strlen(path) + 1;
-		if (len > info->path_len)
-			ret = -ENAMETOOLONG;
-		else if (copy_to_user(u64_to_user_ptr(info->path), path, len))
-			ret = -EFAULT;
-	}
-	kfree(buf);
-	return ret;
-}
-
 /**
  * qcow2_dev_info() - describe a device
  * @dev: the device
- * @info: in: the layer, the buffer for its path; out: the rest
+ * @info: in: the layer; out: the rest
+ * @buf: QCOW2_PATH_MAX bytes for the layer's path
+ * @path: out: the path, in @buf
  * @err: receives the reason in words
  *
  * Context: may sleep.
  * Return: 0 or a negative errno.
  */
 int qcow2_dev_info(struct qcow2_dev *dev, struct qcow2_ctl_info *info,
-		   struct qcow2_err *err)
+		   char *buf, char **path, struct qcow2_err *err)
 {
+	unsigned int noio;
 	int ret;
 
-	mutex_lock(&dev->ctl_lock);
+	noio = qcow2_dev_lock(dev);
 	ret = -ENODEV;
 	if (!dev->disk)
 		goto out;
@@ -567,8 +571,10 @@ int qcow2_dev_info(struct qcow2_dev *dev, struct qcow2_ctl_info *info,
 	info->nr_direct = qcow2_sum(dev->nr_direct);
 	info->nr_worker = qcow2_sum(dev->nr_worker);
 	qcow2_info_image(dev, info);
-	ret = qcow2_info_path(dev, info);
+	*path = file_path(dev->chain->files[info->layer].file, buf,
+			  QCOW2_PATH_MAX);
+	ret = PTR_ERR_OR_ZERO(*path);
 out:
-	mutex_unlock(&dev->ctl_lock);
+	qcow2_dev_unlock(dev, noio);
 	return ret;
 }

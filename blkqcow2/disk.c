@@ -271,7 +271,9 @@ int qcow2_disk_freeze_fs(struct qcow2_dev *dev)
  * qcow2_disk_claim() - if nobody has the disk open, let nobody open it
  * @dev: the device; its state becomes QCOW2_STATE_DETACHING
  *
- * Context: may sleep.
+ * Who opens, closes or scans it just now has it open: its lock may be held over
+ * I/O that waits for the end of the window.
+ *
  * Return: 0 or -EBUSY.
  */
 int qcow2_disk_claim(struct qcow2_dev *dev)
@@ -279,7 +281,8 @@ int qcow2_disk_claim(struct qcow2_dev *dev)
 	struct gendisk *disk = dev->disk;
 	int ret = -EBUSY;
 
-	mutex_lock(&disk->open_mutex);
+	if (!mutex_trylock(&disk->open_mutex))
+		return ret;
 	if (!disk_openers(disk)) {
 		WRITE_ONCE(dev->state, QCOW2_STATE_DETACHING);
 		ret = 0;

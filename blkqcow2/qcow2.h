@@ -636,7 +636,7 @@ int qcow2_dev_thaw(struct qcow2_dev *dev, struct qcow2_chain *chain,
 		   struct qcow2_err *err);
 void qcow2_dev_failed(struct qcow2_dev *dev);
 int qcow2_dev_info(struct qcow2_dev *dev, struct qcow2_ctl_info *info,
-		   struct qcow2_err *err);
+		   char *buf, char **path, struct qcow2_err *err);
 struct qcow2_dev *qcow2_dev_find(int index, bool or_next);
 void qcow2_dev_put(struct qcow2_dev *dev);
 

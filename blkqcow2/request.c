@@ -333,6 +333,9 @@ static blk_status_t qcow2_queue_rq(struct blk_mq_hw_ctx *hctx,
 		qcow2_commit_queue(image, &req->commit);
 		return BLK_STS_OK;
 	}
+	/* It may have waited while the image became smaller. */
+	if (unlikely(req->pos + blk_rq_bytes(rq) > image->size))
+		return BLK_STS_IOERR;
 	/* The block layer merely warns of writes to a read-only disk. */
 	if (unlikely(qcow2_req_is_write(req) &&
 		     (!image->writable || READ_ONCE(image->commit.error))))
