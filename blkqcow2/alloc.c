@@ -43,12 +43,24 @@ bool qcow2_alloc_is_static(struct qcow2_image *image, u64 first, u64 nr)
 	       qcow2_overlaps(layer, first, nr, h->reftable_offset,
 			      (u64)h->reftable_clusters << layer->cluster_bits) ||
 	       qcow2_overlaps(layer, first, nr, h->snapshots_offset,
-			      h->nr_snapshots);
+			      (u64)h->nr_snapshots * QCOW2_SNAPSHOT_MIN);
 }
 
+/*
+ * Far beyond the end only the last part is allocated: what lies between is a
+ * hole until somebody writes there.
+ */
 static int qcow2_grow_file(struct file *file, u64 from, u64 to)
 {
-	int ret = vfs_fallocate(file, 0, from, to - from);
+	int ret;
+
+	if (to - from > 2 * QCOW2_EXTEND_MAX) {
+		from = to - QCOW2_EXTEND_MAX;
+		ret = vfs_truncate(&file->f_path, from);
+		if (ret)
+			return ret;
+	}
+	ret = vfs_fallocate(file, 0, from, to - from);
 
 	if (ret == -EOPNOTSUPP)
 		ret = vfs_truncate(&file->f_path, to);
@@ -102,13 +114,18 @@ int qcow2_image_trim(struct qcow2_image *image)
 {
 	struct qcow2_layer *layer = qcow2_active(image);
 	u64 end = image->tail;
+	int ret;
 
 	if (!S_ISREG(file_inode(layer->file)->i_mode))
 		return 0;
 	end = max(end, image->alloc.fresh << layer->cluster_bits);
 	if (i_size_read(file_inode(layer->file)) <= end)
 		return 0;
-	return vfs_truncate(&layer->file->f_path, end);
+	ret = vfs_truncate(&layer->file->f_path, end);
+	/* Should the window not be opened after all, extend it again. */
+	if (!ret)
+		WRITE_ONCE(layer->file_size, end);
+	return ret;
 }
 
 /* Why a search stopped short. */

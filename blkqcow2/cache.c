@@ -19,6 +19,9 @@
 /* Slices that a cache may always hold. */
 #define QCOW2_CACHE_MIN		16
 
+/* Slices that are looked at to evict one; the lock is held meanwhile. */
+#define QCOW2_CACHE_TRIES	64
+
 /**
  * qcow2_cache_init() - set up an empty cache
  * @cache: it
@@ -116,11 +119,11 @@ void qcow2_cache_unpin(struct qcow2_slice *slice)
 static void qcow2_cache_evict(struct qcow2_cache *cache)
 {
 	struct qcow2_slice *slice, *next;
-	unsigned long tries;
+	unsigned int tries;
 	LIST_HEAD(victims);
 
 	spin_lock_irq(&cache->lock);
-	for (tries = 2 * cache->nr; cache->nr > cache->max && tries; tries--) {
+	for (tries = QCOW2_CACHE_TRIES; cache->nr > cache->max && tries; tries--) {
 		slice = list_first_entry(&cache->clock, struct qcow2_slice, clock);
 		list_move_tail(&slice->clock, &cache->clock);
 		if (test_and_clear_bit(QCOW2_SLICE_USED, &slice->flags) ||
@@ -130,6 +133,9 @@ static void qcow2_cache_evict(struct qcow2_cache *cache)
 		cache->nr--;
 	}
 	spin_unlock_irq(&cache->lock);
+	/* Too many are dirty: a commit makes them evictable. */
+	if (!tries && cache->layer->image->writable)
+		qcow2_commit_now(cache->layer->image);
 	/* Who finds one of them now cannot pin it, and retries until it is gone. */
 	list_for_each_entry_safe(slice, next, &victims, clock) {
 		xa_erase(&cache->slices, slice->key);
@@ -218,11 +224,13 @@ struct qcow2_slice *qcow2_cache_pin_cached(struct qcow2_cache *cache, u64 key)
 	return slice;
 }
 
-/* Wait for somebody else's load, or for an evicted slice to go. */
-static int qcow2_cache_wait(struct qcow2_cache *cache, u64 key)
+/*
+ * Wait for somebody else's load, or for an evicted slice to go. If the load
+ * failed, the next attempt finds out why.
+ */
+static void qcow2_cache_wait(struct qcow2_cache *cache, u64 key)
 {
 	struct qcow2_slice *slice;
-	int ret = 0;
 
 	rcu_read_lock();
 	slice = xa_load(&cache->slices, key);
@@ -231,13 +239,10 @@ static int qcow2_cache_wait(struct qcow2_cache *cache, u64 key)
 	rcu_read_unlock();
 	if (!slice) {
 		cond_resched();
-		return 0;
+		return;
 	}
 	wait_on_bit(&slice->flags, QCOW2_SLICE_LOADING, TASK_UNINTERRUPTIBLE);
-	if (test_bit(QCOW2_SLICE_BAD, &slice->flags))
-		ret = -EIO;
 	qcow2_cache_unpin(slice);
-	return ret;
 }
 
 /**
@@ -268,10 +273,9 @@ struct qcow2_slice *qcow2_cache_pin(struct qcow2_cache *cache, u64 key)
 			return ret ? ERR_PTR(ret) : slice;
 		}
 		qcow2_slice_free(slice);
-		if (ret == -EBUSY)
-			ret = qcow2_cache_wait(cache, key);
-		if (ret)
+		if (ret != -EBUSY)
 			return ERR_PTR(ret);
+		qcow2_cache_wait(cache, key);
 	}
 }
 
@@ -290,7 +294,9 @@ struct qcow2_slice *qcow2_cache_add_blank(struct qcow2_cache *cache, u64 key)
 
 	if (!slice)
 		return ERR_PTR(-ENOMEM);
-	ret = qcow2_cache_insert(cache, slice);
+	/* Somebody may just be finding out that it does not exist. */
+	while ((ret = qcow2_cache_insert(cache, slice)) == -EBUSY)
+		qcow2_cache_wait(cache, key);
 	if (!ret)
 		return slice;
 	qcow2_slice_free(slice);

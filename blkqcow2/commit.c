@@ -543,6 +543,17 @@ void qcow2_commit_soon(struct qcow2_image *image)
 				   QCOW2_COMMIT_DELAY);
 }
 
+/**
+ * qcow2_commit_now() - so much is dirty that it must be written
+ * @image: the image
+ *
+ * Context: any.
+ */
+void qcow2_commit_now(struct qcow2_image *image)
+{
+	queue_work(image->commit_wq, &image->commit.work);
+}
+
 struct qcow2_sync {
 	struct qcow2_commit_waiter waiter;
 	struct completion done;

@@ -153,6 +153,7 @@ static int qcow2_ctl_info(union qcow2_ctl_arg *arg, struct qcow2_err *err)
 {
 	struct qcow2_ctl_info *info = &arg->info;
 	struct qcow2_ctl_info in = *info;
+	bool next = in.head.flags & QCOW2_INFO_F_NEXT;
 	struct qcow2_dev *dev;
 	char *buf, *path;
 	int ret;
@@ -162,22 +163,25 @@ static int qcow2_ctl_info(union qcow2_ctl_arg *arg, struct qcow2_err *err)
 	buf = kmalloc(QCOW2_PATH_MAX, GFP_KERNEL);
 	if (!buf)
 		return -ENOMEM;
-	ret = -ENODEV;
-	dev = qcow2_ctl_find(in.index, in.head.flags & QCOW2_INFO_F_NEXT, err);
-	if (!dev)
-		goto out;
-	*info = (struct qcow2_ctl_info){
-		.head = in.head,
-		.layer = in.layer,
-		.path = in.path,
-		.path_len = in.path_len,
-	};
-	ret = qcow2_dev_info(dev, info, buf, &path, err);
-	qcow2_dev_put(dev);
+	do {
+		ret = -ENODEV;
+		dev = qcow2_ctl_find(in.index, next, err);
+		if (!dev)
+			break;
+		*info = (struct qcow2_ctl_info){
+			.head = in.head,
+			.layer = in.layer,
+			.path = in.path,
+			.path_len = in.path_len,
+		};
+		ret = qcow2_dev_info(dev, info, buf, &path, err);
+		in.index = dev->index + 1;
+		qcow2_dev_put(dev);
+		/* It may have been detached just now. */
+	} while (ret == -ENODEV && next);
 	/* Not under the device's lock: a page fault may need the device. */
 	if (!ret)
 		ret = qcow2_ctl_path(info, path);
-out:
 	kfree(buf);
 	return ret;
 }

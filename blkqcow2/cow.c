@@ -7,12 +7,10 @@
  * fills what the write does not cover, writes, and links the entries when the
  * data is in the file. Until then readers see the old state.
  */
+#include <linux/sched/mm.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include "qcow2.h"
-
-/* Fills the rest of a cluster of up to this size together with the data. */
-#define QCOW2_BOUNCE_BYTES	SZ_64K
 
 /* Data segments that fit in a merged write without another allocation. */
 #define QCOW2_COW_VECS		16
@@ -47,9 +45,6 @@ struct qcow2_cow {
 	struct work_struct work;
 };
 
-static mempool_t qcow2_cow_pool;
-static mempool_t qcow2_bounce_pool;
-
 /* Gives everything back but the clusters. */
 static void qcow2_cow_free(struct qcow2_cow *cow)
 {
@@ -58,10 +53,10 @@ static void qcow2_cow_free(struct qcow2_cow *cow)
 	if (cow->slice)
 		qcow2_cache_unpin(cow->slice);
 	if (cow->bounce)
-		mempool_free(cow->bounce, &qcow2_bounce_pool);
+		mempool_free(cow->bounce, &image->bounces);
 	kfree(cow->old);
 	qcow2_range_unlock(&image->clusters, &cow->range);
-	mempool_free(cow, &qcow2_cow_pool);
+	mempool_free(cow, &image->cows);
 }
 
 static void qcow2_cow_give_back(struct qcow2_cow *cow)
@@ -79,12 +74,14 @@ static void qcow2_cow_give_back(struct qcow2_cow *cow)
 static void qcow2_cow_failed(struct work_struct *work)
 {
 	struct qcow2_cow *cow = container_of(work, struct qcow2_cow, work);
+	unsigned int noio = memalloc_noio_save();
 	struct qcow2_req *req = cow->req;
 	int error = cow->io.ret;
 
 	qcow2_cow_give_back(cow);
 	qcow2_cow_free(cow);
 	qcow2_req_put(req, error);
+	memalloc_noio_restore(noio);
 }
 
 static void qcow2_cow_end(struct qcow2_io *io, int error)
@@ -96,7 +93,7 @@ static void qcow2_cow_end(struct qcow2_io *io, int error)
 	if (error) {
 		io->ret = error;
 		INIT_WORK(&cow->work, qcow2_cow_failed);
-		queue_work(image->wq, &cow->work);
+		queue_work(image->io_wq, &cow->work);
 		return;
 	}
 	qcow2_l2_link(image, cow->slice, cow->guest, cow->nr,
@@ -259,7 +256,7 @@ static int qcow2_fill_around(struct qcow2_cow *cow, struct qcow2_fill *fill,
 	if (!fill->zero)
 		fill->zero = qcow2_is_zero(image, fill->first, cow->guest, bytes);
 	if (!fill->zero) {
-		cow->bounce = mempool_alloc(&qcow2_bounce_pool, GFP_NOIO);
+		cow->bounce = mempool_alloc(&image->bounces, GFP_NOIO);
 		if (bytes <= QCOW2_BOUNCE_BYTES &&
 		    qcow2_merge(cow, iter, head, bytes, &merged)) {
 			*iter = merged;
@@ -350,6 +347,10 @@ static int qcow2_cow_place(struct qcow2_cow *cow, struct qcow2_extent *ext,
 	if (own && ext->kind == QCOW2_ZERO_ALLOC &&
 	    ext->host < READ_ONCE(layer->file_size)) {
 		cow->host = ext->host;
+		cow->nr = min_t(u64, cow->nr,
+				DIV_ROUND_UP_ULL(READ_ONCE(layer->file_size) -
+						 ext->host,
+						 qcow2_cluster_size(layer)));
 		return 0;
 	}
 	ret = qcow2_alloc_clusters(image, cow->nr, &first, &nr, &fresh);
@@ -387,11 +388,11 @@ static int qcow2_cow_begin(struct qcow2_req *req, u64 guest, u64 len,
 	slice = qcow2_l2_pin(layer, guest);
 	if (IS_ERR(slice))
 		return PTR_ERR(slice);
-	cow = mempool_alloc(&qcow2_cow_pool, GFP_NOIO);
+	cow = mempool_alloc(&image->cows, GFP_NOIO);
 	memset(cow, 0, offsetof(struct qcow2_cow, io));
 	if (!qcow2_range_lock(&image->clusters, &cow->range,
 			      start >> layer->cluster_bits, nr, &req->waiter)) {
-		mempool_free(cow, &qcow2_cow_pool);
+		mempool_free(cow, &image->cows);
 		qcow2_cache_unpin(slice);
 		return -EINPROGRESS;
 	}
@@ -498,30 +499,9 @@ out:
 }
 
 /**
- * qcow2_cow_module_init() - allocate what writes under memory pressure need
- *
- * Return: 0 or -ENOMEM.
+ * qcow2_cow_size() - bytes that a write which changes the map needs
  */
-int qcow2_cow_module_init(void)
+size_t qcow2_cow_size(void)
 {
-	int ret;
-
-	ret = mempool_init_kmalloc_pool(&qcow2_cow_pool, 16,
-					sizeof(struct qcow2_cow));
-	if (ret)
-		return ret;
-	ret = mempool_init_kmalloc_pool(&qcow2_bounce_pool, 4,
-					QCOW2_BOUNCE_BYTES);
-	if (ret)
-		mempool_exit(&qcow2_cow_pool);
-	return ret;
-}
-
-/**
- * qcow2_cow_module_exit() - undo qcow2_cow_module_init()
- */
-void qcow2_cow_module_exit(void)
-{
-	mempool_exit(&qcow2_bounce_pool);
-	mempool_exit(&qcow2_cow_pool);
+	return sizeof(struct qcow2_cow);
 }

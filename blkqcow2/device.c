@@ -21,10 +21,15 @@
 static DEFINE_XARRAY_ALLOC(qcow2_devs);
 static DEFINE_MUTEX(qcow2_devs_lock);
 
+/* For what may drop the last reference to a device, and so to the module. */
+static struct workqueue_struct *qcow2_devs_wq;
+
 static void qcow2_dev_free(struct qcow2_dev *dev)
 {
 	if (dev->wq)
 		destroy_workqueue(dev->wq);
+	if (dev->io_wq)
+		destroy_workqueue(dev->io_wq);
 	if (dev->commit_wq)
 		destroy_workqueue(dev->commit_wq);
 	free_percpu(dev->nr_direct);
@@ -135,7 +140,7 @@ void qcow2_dev_failed(struct qcow2_dev *dev)
 {
 	cmpxchg(&dev->state, QCOW2_STATE_LIVE, QCOW2_STATE_FAILED);
 	refcount_inc(&dev->ref);
-	if (!queue_work(system_unbound_wq, &dev->fail_work))
+	if (!qcow2_dev_queue(&dev->fail_work))
 		refcount_dec(&dev->ref);
 }
 
@@ -189,11 +194,13 @@ static void qcow2_dev_unlock(struct qcow2_dev *dev, unsigned int noio)
 
 static int qcow2_dev_workers(struct qcow2_dev *dev, struct qcow2_err *err)
 {
+	dev->io_wq = alloc_workqueue("qcow2-%d-io",
+				     WQ_UNBOUND | WQ_MEM_RECLAIM, 0, dev->index);
 	dev->wq = alloc_workqueue("qcow2-%d", WQ_UNBOUND | WQ_MEM_RECLAIM, 0,
 				  dev->index);
 	dev->commit_wq = alloc_ordered_workqueue("qcow2-%d-commit",
 						 WQ_MEM_RECLAIM, dev->index);
-	if (dev->wq && dev->commit_wq)
+	if (dev->wq && dev->io_wq && dev->commit_wq)
 		return 0;
 	return qcow2_fail(err, -ENOMEM, "not enough memory for workers");
 }
@@ -438,12 +445,14 @@ static int qcow2_dev_do_thaw(struct qcow2_dev *dev, struct qcow2_chain *chain,
 	image = qcow2_image_open(dev, chain, err);
 	if (IS_ERR(image))
 		return PTR_ERR(image);
-	if (image->block_size > queue_logical_block_size(dev->disk->queue)) {
+	if (!qcow2_disk_fits(dev->disk, image)) {
 		qcow2_image_close(image);
 		return qcow2_fail(err, -EINVAL,
 				  "/dev/qcow2%d: the new chain needs larger blocks than the disk has",
 				  dev->index);
 	}
+	image->size = round_down(image->size,
+				 queue_logical_block_size(dev->disk->queue));
 	set_capacity_and_notify(dev->disk, image->size >> SECTOR_SHIFT);
 	dev->image = image;
 	return 0;
@@ -577,4 +586,35 @@ int qcow2_dev_info(struct qcow2_dev *dev, struct qcow2_ctl_info *info,
 out:
 	qcow2_dev_unlock(dev, noio);
 	return ret;
+}
+
+/**
+ * qcow2_dev_queue() - queue work that may drop the last reference to a device
+ * @work: it
+ *
+ * Context: any.
+ * Return: as queue_work().
+ */
+bool qcow2_dev_queue(struct work_struct *work)
+{
+	return queue_work(qcow2_devs_wq, work);
+}
+
+/**
+ * qcow2_device_module_init() - before there can be devices
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int qcow2_device_module_init(void)
+{
+	qcow2_devs_wq = alloc_workqueue("qcow2", WQ_UNBOUND, 0);
+	return qcow2_devs_wq ? 0 : -ENOMEM;
+}
+
+/**
+ * qcow2_device_module_exit() - when there are no devices any more
+ */
+void qcow2_device_module_exit(void)
+{
+	destroy_workqueue(qcow2_devs_wq);
 }

@@ -5,6 +5,7 @@
  */
 #include <linux/blk-mq.h>
 #include <linux/blkdev.h>
+#include <linux/delay.h>
 #include <linux/device.h>
 #include <linux/sizes.h>
 #include <linux/sysfs.h>
@@ -12,6 +13,9 @@
 
 #define QCOW2_QUEUE_DEPTH	128
 #define QCOW2_MAX_IO_BYTES	SZ_4M
+
+/* Milliseconds, about, for somebody to finish opening or closing the disk. */
+#define QCOW2_CLAIM_TRIES	100
 
 /**
  * qcow2_state_name() - the name of a state, as users see it
@@ -50,7 +54,7 @@ static void qcow2_disk_last_close(struct gendisk *disk)
 		return;
 	/* del_gendisk() takes the lock that is held here. */
 	refcount_inc(&dev->ref);
-	if (!queue_work(system_unbound_wq, &dev->detach_work))
+	if (!qcow2_dev_queue(&dev->detach_work))
 		qcow2_dev_put(dev);
 }
 
@@ -93,21 +97,38 @@ static const struct attribute_group *qcow2_disk_groups[] = {
 	NULL,
 };
 
+static u32 qcow2_dma_align(struct qcow2_image *image)
+{
+	u32 i, align = QCOW2_SECTOR_BYTES;
+
+	for (i = 0; i < image->chain->nr; i++)
+		align = max(align, image->layers[i].dma_align);
+	return align;
+}
+
+/**
+ * qcow2_disk_fits() - can an image take requests as the disk makes them?
+ * @disk: exists
+ * @image: is to serve it
+ */
+bool qcow2_disk_fits(struct gendisk *disk, struct qcow2_image *image)
+{
+	return image->block_size <= queue_logical_block_size(disk->queue) &&
+	       qcow2_dma_align(image) - 1 <= queue_dma_alignment(disk->queue);
+}
+
 static void qcow2_disk_limits(struct qcow2_image *image,
 			      struct queue_limits *lim)
 {
 	struct qcow2_layer *active = qcow2_active(image);
-	u32 i, dma_align = QCOW2_SECTOR_BYTES;
 
-	for (i = 0; i < image->chain->nr; i++)
-		dma_align = max(dma_align, image->layers[i].dma_align);
 	lim->logical_block_size = image->block_size;
 	lim->physical_block_size = max_t(u32, image->block_size, SZ_4K);
 	lim->io_opt = qcow2_cluster_size(active);
 	lim->max_hw_sectors = QCOW2_MAX_IO_BYTES >> SECTOR_SHIFT;
 	lim->max_segments = USHRT_MAX;
 	lim->max_segment_size = UINT_MAX;
-	lim->dma_alignment = dma_align - 1;
+	lim->dma_alignment = qcow2_dma_align(image) - 1;
 	lim->features = BLK_FEAT_WRITE_CACHE | BLK_FEAT_FUA;
 	/* Version 2 has no zero clusters: the block layer writes zeroes. */
 	if (active->header.version >= 3)
@@ -237,7 +258,9 @@ void qcow2_disk_thaw_fs(struct qcow2_dev *dev)
 	unsigned long partno;
 
 	xa_for_each(&dev->frozen, partno, part) {
-		bdev_thaw(part);
+		if (bdev_thaw(part))
+			pr_err("qcow2%d: a file system on partition %lu cannot be thawed\n",
+			       dev->index, partno);
 		xa_erase(&dev->frozen, partno);
 		kobject_put(bdev_kobj(part));
 	}
@@ -271,18 +294,27 @@ int qcow2_disk_freeze_fs(struct qcow2_dev *dev)
  * qcow2_disk_claim() - if nobody has the disk open, let nobody open it
  * @dev: the device; its state becomes QCOW2_STATE_DETACHING
  *
- * Who opens, closes or scans it just now has it open: its lock may be held over
- * I/O that waits for the end of the window.
+ * In a window the lock may be held by somebody whose I/O waits for its end:
+ * whoever holds it for long has the disk open.
  *
+ * Context: may sleep.
  * Return: 0 or -EBUSY.
  */
 int qcow2_disk_claim(struct qcow2_dev *dev)
 {
 	struct gendisk *disk = dev->disk;
-	int ret = -EBUSY;
+	int tries = QCOW2_CLAIM_TRIES, ret = -EBUSY;
 
-	if (!mutex_trylock(&disk->open_mutex))
+	if (disk_openers(disk))
 		return ret;
+	if (dev->state != QCOW2_STATE_FROZEN)
+		mutex_lock(&disk->open_mutex);
+	while (dev->state == QCOW2_STATE_FROZEN &&
+	       !mutex_trylock(&disk->open_mutex)) {
+		if (!tries--)
+			return ret;
+		usleep_range(1000, 2000);
+	}
 	if (!disk_openers(disk)) {
 		WRITE_ONCE(dev->state, QCOW2_STATE_DETACHING);
 		ret = 0;

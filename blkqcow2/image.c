@@ -10,6 +10,9 @@
 /* Of the metadata cache: one part in so many is for refcounts. */
 #define QCOW2_REFCOUNT_SHARE	8
 
+/* Parts of requests that can be under way without memory to be had. */
+#define QCOW2_POOL_RESERVE	4
+
 static int qcow2_chain_add(struct qcow2_chain *chain, u32 i,
 			   const struct qcow2_ctl_layer *layer,
 			   struct qcow2_err *err)
@@ -220,6 +223,8 @@ static int qcow2_open_layers(struct qcow2_image *image, struct qcow2_err *err)
 		ret = qcow2_open_layer(image, i, err);
 	if (ret)
 		return ret;
+	for (i = 0; i < image->chain->nr; i++)
+		qcow2_layer_align(&image->layers[i], image->block_size);
 	image->tail = active->file_size;
 	image->size = round_down(active->size, image->block_size);
 	ret = qcow2_alloc_open(image, image->dev->cache_bytes /
@@ -227,6 +232,33 @@ static int qcow2_open_layers(struct qcow2_image *image, struct qcow2_err *err)
 	if (ret)
 		qcow2_name_layer(err, active);
 	return ret;
+}
+
+/*
+ * What requests need to go on when there is no memory: their own for each
+ * image, for one may lie on a file system on another.
+ */
+static int qcow2_pools_init(struct qcow2_image *image)
+{
+	int ret;
+
+	ret = mempool_init_kmalloc_pool(&image->ios, QCOW2_POOL_RESERVE,
+					sizeof(struct qcow2_io));
+	if (!ret)
+		ret = mempool_init_kmalloc_pool(&image->cows,
+						QCOW2_POOL_RESERVE,
+						qcow2_cow_size());
+	if (!ret)
+		ret = mempool_init_kmalloc_pool(&image->bounces, 1,
+						QCOW2_BOUNCE_BYTES);
+	return ret;
+}
+
+static void qcow2_pools_exit(struct qcow2_image *image)
+{
+	mempool_exit(&image->ios);
+	mempool_exit(&image->cows);
+	mempool_exit(&image->bounces);
 }
 
 /**
@@ -253,6 +285,7 @@ struct qcow2_image *qcow2_image_open(struct qcow2_dev *dev,
 	image->chain = chain;
 	image->writable = !dev->readonly;
 	image->wq = dev->wq;
+	image->io_wq = dev->io_wq;
 	image->commit_wq = dev->commit_wq;
 	qcow2_ranges_init(&image->clusters);
 	qcow2_ranges_init(&image->tables);
@@ -271,6 +304,8 @@ struct qcow2_image *qcow2_image_open(struct qcow2_dev *dev,
 		return ERR_PTR(ret);
 	}
 	ret = qcow2_commit_init(image);
+	if (!ret)
+		ret = qcow2_pools_init(image);
 	if (!ret)
 		ret = qcow2_open_layers(image, err);
 	if (!ret)
@@ -314,6 +349,7 @@ void qcow2_image_close(struct qcow2_image *image)
 	qcow2_commit_stop(image);
 	qcow2_epochs_exit(image);
 	qcow2_commit_exit(image);
+	qcow2_pools_exit(image);
 	qcow2_alloc_close(image);
 	for (i = 0; i < image->chain->nr; i++)
 		qcow2_layer_close(&image->layers[i]);

@@ -61,9 +61,16 @@ static bool qcow2_io_guarded(const struct qcow2_io *io)
 }
 
 /*
- * Part of a file below its end, but never written, or beyond it: the rest of
- * what was to be read is zeroes.
+ * Did a read end at the end of the file? What is missing is zeroes then; but
+ * not if the file had more when it was opened.
  */
+static bool qcow2_at_end(struct qcow2_layer *layer, u64 pos)
+{
+	u64 size = i_size_read(layer->file->f_mapping->host);
+
+	return pos >= size && size >= READ_ONCE(layer->file_size);
+}
+
 static void qcow2_io_zero_rest(struct qcow2_io *io)
 {
 	struct iov_iter rest = io->start;
@@ -78,7 +85,7 @@ static void qcow2_io_finish(struct qcow2_io *io)
 
 	if ((ret == -EAGAIN || ret == -EOPNOTSUPP) &&
 	    io->iocb.ki_flags & IOCB_NOWAIT) {
-		queue_work(io->layer->image->wq, &io->work);
+		queue_work(io->layer->image->io_wq, &io->work);
 		return;
 	}
 	if (ret < 0) {
@@ -89,7 +96,7 @@ static void qcow2_io_finish(struct qcow2_io *io)
 	if (io->done >= io->len)
 		io->end(io, 0);
 	else
-		queue_work(io->layer->image->wq, &io->work);
+		queue_work(io->layer->image->io_wq, &io->work);
 }
 
 static void qcow2_io_put(struct qcow2_io *io)
@@ -141,7 +148,6 @@ static void qcow2_io_attempt(struct qcow2_io *io, bool nowait)
 		iocb->ki_flags |= IOCB_NOWAIT;
 	else
 		iocb->ki_flags &= ~IOCB_NOWAIT;
-	iocb->private = NULL;
 	atomic_set(&io->ref, 2);
 	if (!qcow2_io_start_write(io, nowait)) {
 		io->ret = -EAGAIN;
@@ -167,7 +173,7 @@ static void qcow2_io_continue(struct work_struct *work)
 	unsigned int noio = memalloc_noio_save();
 
 	if (io->ret >= 0 && !qcow2_io_is_write(io) &&
-	    io->pos + io->done >= i_size_read(io->layer->file->f_mapping->host)) {
+	    qcow2_at_end(io->layer, io->pos + io->done)) {
 		qcow2_io_zero_rest(io);
 		io->end(io, 0);
 	} else if (!io->ret) {
@@ -194,6 +200,7 @@ void qcow2_io_prepare(struct qcow2_io *io, struct qcow2_layer *layer, u64 pos,
 	io->pos = pos;
 	io->len = iov_iter_count(iter);
 	io->done = 0;
+	memset(&io->iocb, 0, sizeof(io->iocb));
 	io->iocb.ki_filp = layer->file;
 	io->iocb.ki_complete = qcow2_io_complete;
 	io->iocb.ki_flags = layer->direct ? IOCB_DIRECT : 0;
@@ -220,7 +227,7 @@ void qcow2_io_submit(struct qcow2_io *io, bool nowait)
 	}
 	if (!io->layer->nowait) {
 		io->ret = -EAGAIN;
-		queue_work(io->layer->image->wq, &io->work);
+		queue_work(io->layer->image->io_wq, &io->work);
 		return;
 	}
 	qcow2_nested_begin(&nested);
@@ -271,7 +278,7 @@ int qcow2_io_sync(struct qcow2_layer *layer, u64 pos, struct iov_iter *iter)
 	iov_iter_advance(iter, done);
 	if (done == len)
 		return 0;
-	if (write || pos + done < i_size_read(file->f_mapping->host))
+	if (write || !qcow2_at_end(layer, pos + done))
 		return -EIO;
 	iov_iter_zero(len - done, iter);
 	return 0;

@@ -8,7 +8,6 @@
  * names it in memory, and the barrier of the commit that writes the L1 entry
  * makes it durable before.
  */
-#include <linux/sizes.h>
 #include <linux/slab.h>
 #include "qcow2.h"
 
@@ -81,8 +80,8 @@ static void qcow2_l1_set(struct qcow2_image *image, u32 index, u64 host,
 static int qcow2_copy_cluster(struct qcow2_layer *layer, u64 from, u64 to)
 {
 	u64 left = qcow2_cluster_size(layer);
-	size_t chunk = min_t(u64, left, SZ_64K);
-	void *buf = kmalloc(chunk, GFP_NOIO);
+	size_t chunk = min_t(u64, left, QCOW2_BOUNCE_BYTES);
+	void *buf = qcow2_bounce_alloc(&chunk);
 	int ret = 0;
 
 	if (!buf)

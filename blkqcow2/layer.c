@@ -11,8 +11,22 @@
 #include <linux/stat.h>
 #include "qcow2.h"
 
-/* Tables are read through a buffer of this many bytes. */
-#define QCOW2_BOUNCE_BYTES	SZ_64K
+/**
+ * qcow2_bounce_alloc() - a buffer for direct I/O, large if it can be had
+ * @len: in: bytes wanted, a power of two; out: bytes given, at least a page
+ *	if as many were wanted
+ *
+ * Return: the buffer, for kfree(), or NULL.
+ */
+void *qcow2_bounce_alloc(size_t *len)
+{
+	void *buf = kmalloc(*len, GFP_NOIO | __GFP_NORETRY | __GFP_NOWARN);
+
+	if (buf || *len <= PAGE_SIZE)
+		return buf;
+	*len = PAGE_SIZE;
+	return kmalloc(*len, GFP_NOIO);
+}
 
 /**
  * qcow2_layer_read() - read any bytes of a layer's file
@@ -27,7 +41,8 @@
 int qcow2_layer_read(struct qcow2_layer *layer, u64 pos, void *to, size_t len)
 {
 	u32 align = max(layer->dio_align, QCOW2_SECTOR_BYTES);
-	void *bounce = kmalloc(QCOW2_BOUNCE_BYTES, GFP_NOIO);
+	size_t chunk = QCOW2_BOUNCE_BYTES;
+	void *bounce = qcow2_bounce_alloc(&chunk);
 	int ret = 0;
 
 	if (!bounce)
@@ -35,7 +50,7 @@ int qcow2_layer_read(struct qcow2_layer *layer, u64 pos, void *to, size_t len)
 	while (len && !ret) {
 		u64 from = round_down(pos, (u64)align);
 		size_t skip = pos - from;
-		size_t n = min_t(size_t, len, QCOW2_BOUNCE_BYTES - skip);
+		size_t n = min(len, chunk - skip);
 
 		ret = qcow2_io_buf(layer, ITER_DEST, from, bounce,
 				   round_up(skip + n, align));
@@ -64,7 +79,7 @@ int qcow2_table_alloc(struct qcow2_table *table, u32 nr, u32 slice_bits)
 	table->nr = nr;
 	table->nr_blocks = DIV_ROUND_UP(nr, 1U << entries_bits);
 	table->entries = kvcalloc(max(table->nr_blocks, 1U), 1UL << slice_bits,
-				  GFP_KERNEL);
+				  GFP_KERNEL_ACCOUNT);
 	table->dirty = bitmap_zalloc(max(table->nr_blocks, 1U), GFP_KERNEL);
 	if (table->entries && table->dirty)
 		return 0;
@@ -160,6 +175,22 @@ static void qcow2_probe_direct(struct qcow2_layer *layer)
 	layer->dma_align = max(layer->dma_align, 4U);
 	if (layer->dio_align > PAGE_SIZE)
 		layer->direct = false;
+}
+
+/**
+ * qcow2_layer_align() - can the layer be read to its end in whole blocks?
+ * @layer: open
+ * @block_size: of the disk, in bytes
+ *
+ * Direct I/O ends where a larger layer takes over from this one; if that is in
+ * the middle of a block it must be buffered.
+ */
+void qcow2_layer_align(struct qcow2_layer *layer, u32 block_size)
+{
+	if (!(layer->size & (block_size - 1)))
+		return;
+	layer->direct = false;
+	layer->nowait = false;
 }
 
 static int qcow2_check_file(struct qcow2_layer *layer, bool writable,

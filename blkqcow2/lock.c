@@ -14,7 +14,6 @@
 #define QCOW2_PERM_CONSISTENT_READ	BIT(0)
 #define QCOW2_PERM_WRITE		BIT(1)
 #define QCOW2_PERM_RESIZE		BIT(3)
-#define QCOW2_PERM_ALL			GENMASK(3, 0)
 #define QCOW2_NR_PERMS			4
 
 #define QCOW2_BASE_USED			100
@@ -33,7 +32,7 @@ static void qcow2_lock_byte(struct file *file, struct file_lock *fl, u64 byte,
 	fl->fl_end = byte;
 }
 
-static int qcow2_set_bytes(struct file *file, u64 base, u32 perms, int type)
+static int qcow2_set_bytes(struct file *file, u64 base, u32 perms)
 {
 	int i, ret = 0;
 
@@ -42,7 +41,7 @@ static int qcow2_set_bytes(struct file *file, u64 base, u32 perms, int type)
 
 		if (!(perms & BIT(i)))
 			continue;
-		qcow2_lock_byte(file, &fl, base + i, type);
+		qcow2_lock_byte(file, &fl, base + i, F_RDLCK);
 		ret = vfs_lock_file(file, F_SETLK, &fl, NULL);
 	}
 	return ret;
@@ -62,6 +61,7 @@ static int qcow2_probe_bytes(struct file *file, u64 base, u32 perms)
 		ret = vfs_test_lock(file, &fl);
 		if (!ret && fl.c.flc_type != F_UNLCK)
 			ret = -EAGAIN;
+		locks_release_private(&fl);
 	}
 	return ret;
 }
@@ -72,9 +72,12 @@ static int qcow2_probe_bytes(struct file *file, u64 base, u32 perms)
  */
 void qcow2_file_unlock(struct file *file)
 {
-	/* Releasing cannot be refused. */
-	qcow2_set_bytes(file, QCOW2_BASE_USED, QCOW2_PERM_ALL, F_UNLCK);
-	qcow2_set_bytes(file, QCOW2_BASE_UNSHARED, QCOW2_PERM_ALL, F_UNLCK);
+	struct file_lock fl;
+
+	/* All in one: to cut locks into pieces takes memory, and may fail. */
+	qcow2_lock_byte(file, &fl, QCOW2_BASE_USED, F_UNLCK);
+	fl.fl_end = QCOW2_BASE_UNSHARED + QCOW2_NR_PERMS - 1;
+	vfs_lock_file(file, F_SETLK, &fl, NULL);
 }
 
 /**
@@ -97,10 +100,9 @@ int qcow2_file_lock(struct file *file, bool writable, struct qcow2_err *err)
 
 	if (writable)
 		used |= QCOW2_PERM_WRITE | QCOW2_PERM_RESIZE;
-	ret = qcow2_set_bytes(file, QCOW2_BASE_USED, used, F_RDLCK);
+	ret = qcow2_set_bytes(file, QCOW2_BASE_USED, used);
 	if (!ret)
-		ret = qcow2_set_bytes(file, QCOW2_BASE_UNSHARED, unshared,
-				      F_RDLCK);
+		ret = qcow2_set_bytes(file, QCOW2_BASE_UNSHARED, unshared);
 	if (!ret)
 		ret = qcow2_probe_bytes(file, QCOW2_BASE_UNSHARED, used);
 	if (!ret)

@@ -10,29 +10,20 @@ static int __init qcow2_init(void)
 {
 	int ret;
 
-	ret = qcow2_request_module_init();
+	qcow2_request_module_init();
+	ret = qcow2_device_module_init();
 	if (ret)
 		return ret;
-	ret = qcow2_cow_module_init();
-	if (ret)
-		goto err_request;
 	ret = qcow2_control_init();
 	if (ret)
-		goto err_cow;
-	return 0;
-
-err_cow:
-	qcow2_cow_module_exit();
-err_request:
-	qcow2_request_module_exit();
+		qcow2_device_module_exit();
 	return ret;
 }
 
 static void __exit qcow2_exit(void)
 {
 	qcow2_control_exit();
-	qcow2_cow_module_exit();
-	qcow2_request_module_exit();
+	qcow2_device_module_exit();
 	/* Slices are freed by callbacks in this module. */
 	rcu_barrier();
 }

@@ -56,7 +56,10 @@ s64 qcow2_l2_host(struct qcow2_layer *layer, u64 key)
 	u64 table = raw & QCOW2_ENTRY_OFFSET;
 
 	if (!qcow2_l1_valid(raw, layer->cluster_bits) ||
-	    (table && table >= READ_ONCE(layer->file_size))) {
+	    (table && (table >= READ_ONCE(layer->file_size) ||
+		       (layer->index == 0 && layer->image->writable &&
+			qcow2_alloc_is_static(layer->image,
+					      table >> layer->cluster_bits, 1))))) {
 		qcow2_image_corrupt(layer, "L1 entry", guest);
 		return -EIO;
 	}
@@ -109,6 +112,7 @@ static int qcow2_check_bounds(struct qcow2_layer *layer, u64 guest,
 {
 	u64 end = round_up(READ_ONCE(layer->file_size),
 			   qcow2_cluster_size(layer));
+	u64 clusters;
 
 	if (ext->host >= end) {
 		qcow2_image_corrupt(layer, "L2 entry beyond the end of the file",
@@ -116,6 +120,15 @@ static int qcow2_check_bounds(struct qcow2_layer *layer, u64 guest,
 		return -EIO;
 	}
 	ext->len = min(ext->len, end - ext->host);
+	if (layer->index || !layer->image->writable)
+		return 0;
+	clusters = (qcow2_in_cluster(layer, ext->host) + ext->len +
+		    qcow2_cluster_size(layer) - 1) >> layer->cluster_bits;
+	if (qcow2_alloc_is_static(layer->image, ext->host >> layer->cluster_bits,
+				  clusters)) {
+		qcow2_image_corrupt(layer, "L2 entry names metadata", guest);
+		return -EIO;
+	}
 	return 0;
 }
 
@@ -131,10 +144,14 @@ static bool qcow2_slice_durable(struct qcow2_layer *layer,
 
 	/* The entries first, then whether they are dirty. */
 	smp_rmb();
-	return !(READ_ONCE(slice->flags) &
-		 (BIT(QCOW2_SLICE_DIRTY) | BIT(QCOW2_SLICE_WRITEBACK))) &&
-	       !test_bit(l1_block, layer->l1.dirty) &&
-	       !READ_ONCE(layer->image->commit.l1_busy);
+	if (READ_ONCE(slice->flags) &
+	    (BIT(QCOW2_SLICE_DIRTY) | BIT(QCOW2_SLICE_WRITEBACK)))
+		return false;
+	if (test_bit(l1_block, layer->l1.dirty))
+		return false;
+	/* A commit sets the one before it clears the other. */
+	smp_rmb();
+	return !READ_ONCE(layer->image->commit.l1_busy);
 }
 
 static int qcow2_map_slice(struct qcow2_layer *layer, struct qcow2_slice *slice,

@@ -28,6 +28,7 @@
 #include <linux/percpu-refcount.h>
 #include <linux/rbtree.h>
 #include <linux/refcount.h>
+#include <linux/sizes.h>
 #include <linux/uio.h>
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
@@ -41,6 +42,9 @@
 
 /* Unit in which tables are read, cached and written, at most a cluster. */
 #define QCOW2_MAX_SLICE_BITS	12
+
+/* Unit in which content is copied, a power of two. */
+#define QCOW2_BOUNCE_BYTES	SZ_64K
 
 struct qcow2_dev;
 struct qcow2_image;
@@ -182,6 +186,8 @@ static inline u64 qcow2_in_cluster(const struct qcow2_layer *layer, u64 offset)
 int qcow2_layer_open(struct qcow2_layer *layer, bool writable,
 		     u64 cache_bytes, struct qcow2_err *err);
 void qcow2_layer_close(struct qcow2_layer *layer);
+void qcow2_layer_align(struct qcow2_layer *layer, u32 block_size);
+void *qcow2_bounce_alloc(size_t *len);
 int qcow2_layer_read(struct qcow2_layer *layer, u64 pos, void *to, size_t len);
 int qcow2_table_load(struct qcow2_layer *layer, struct qcow2_table *table,
 		     u64 host, u32 nr, struct qcow2_err *err);
@@ -433,6 +439,7 @@ void qcow2_commit_exit(struct qcow2_image *image);
 void qcow2_commit_queue(struct qcow2_image *image,
 			struct qcow2_commit_waiter *waiter);
 void qcow2_commit_soon(struct qcow2_image *image);
+void qcow2_commit_now(struct qcow2_image *image);
 int qcow2_commit_sync(struct qcow2_image *image);
 int qcow2_commit_all(struct qcow2_image *image);
 
@@ -469,7 +476,11 @@ struct qcow2_stats {
  * @size: of the disk in bytes, whole logical blocks
  * @block_size: logical block size of the disk
  * @wq: for what may sleep on behalf of a request
+ * @io_wq: for I/O that continues; what @wq waits for ends here
  * @commit_wq: for commits, so that they never wait for requests
+ * @ios: &struct qcow2_io for parts of requests
+ * @cows: for writes that change the map
+ * @bounces: buffers of QCOW2_BOUNCE_BYTES for copy-on-write
  * @clusters: guest clusters being allocated
  * @tables: L2 tables being created or copied
  * @alloc: allocator of layer 0
@@ -488,7 +499,11 @@ struct qcow2_image {
 	u64 size;
 	u32 block_size;
 	struct workqueue_struct *wq;
+	struct workqueue_struct *io_wq;
 	struct workqueue_struct *commit_wq;
+	mempool_t ios;
+	mempool_t cows;
+	mempool_t bounces;
 	struct qcow2_ranges clusters;
 	struct qcow2_ranges tables;
 	struct qcow2_alloc alloc;
@@ -535,8 +550,7 @@ int qcow2_write_allocating(struct qcow2_req *req, u64 guest,
 int qcow2_zero_clusters(struct qcow2_req *req, u64 guest, bool unmap, u64 *len);
 int qcow2_read_chain(struct qcow2_image *image, u32 first, u64 guest,
 		     struct iov_iter *to);
-int qcow2_cow_module_init(void);
-void qcow2_cow_module_exit(void);
+size_t qcow2_cow_size(void);
 
 /* ---- request.c ---- */
 
@@ -575,8 +589,7 @@ struct qcow2_req {
 extern const struct blk_mq_ops qcow2_mq_ops;
 void qcow2_req_get(struct qcow2_req *req);
 void qcow2_req_put(struct qcow2_req *req, int error);
-int qcow2_request_module_init(void);
-void qcow2_request_module_exit(void);
+void qcow2_request_module_init(void);
 
 /* ---- device.c and disk.c ---- */
 
@@ -596,6 +609,7 @@ void qcow2_request_module_exit(void);
  * @frozen: file systems that the open window has frozen, by partition number
  * @frozen_since: when the window was opened
  * @wq: see &struct qcow2_image
+ * @io_wq: see &struct qcow2_image
  * @commit_wq: see &struct qcow2_image
  * @stats: counters of slow events
  * @nr_direct: requests sent from queue_rq
@@ -618,6 +632,7 @@ struct qcow2_dev {
 	struct xarray frozen;
 	ktime_t frozen_since;
 	struct workqueue_struct *wq;
+	struct workqueue_struct *io_wq;
 	struct workqueue_struct *commit_wq;
 	struct qcow2_stats stats;
 	unsigned long __percpu *nr_direct;
@@ -639,6 +654,9 @@ int qcow2_dev_info(struct qcow2_dev *dev, struct qcow2_ctl_info *info,
 		   char *buf, char **path, struct qcow2_err *err);
 struct qcow2_dev *qcow2_dev_find(int index, bool or_next);
 void qcow2_dev_put(struct qcow2_dev *dev);
+bool qcow2_dev_queue(struct work_struct *work);
+int qcow2_device_module_init(void);
+void qcow2_device_module_exit(void);
 
 /* disk.c */
 int qcow2_disk_add(struct qcow2_dev *dev, struct qcow2_err *err);
@@ -647,6 +665,7 @@ void qcow2_disk_release(struct qcow2_dev *dev);
 int qcow2_disk_freeze_fs(struct qcow2_dev *dev);
 void qcow2_disk_thaw_fs(struct qcow2_dev *dev);
 int qcow2_disk_claim(struct qcow2_dev *dev);
+bool qcow2_disk_fits(struct gendisk *disk, struct qcow2_image *image);
 const char *qcow2_state_name(enum qcow2_state state);
 
 /* ---- control.c ---- */

@@ -21,7 +21,6 @@
 /* Zeroes are written in pieces of this many pages. */
 #define QCOW2_ZERO_PAGES	64
 
-static mempool_t qcow2_io_pool;
 static struct bio_vec qcow2_zero_vecs[QCOW2_ZERO_PAGES];
 
 static bool qcow2_req_is_write(struct qcow2_req *req)
@@ -74,7 +73,7 @@ static void qcow2_req_io_end(struct qcow2_io *io, int error)
 	struct qcow2_req *req = io->private;
 
 	if (io != &req->io)
-		mempool_free(io, &qcow2_io_pool);
+		mempool_free(io, &req->image->ios);
 	qcow2_req_put(req, error);
 }
 
@@ -115,7 +114,7 @@ static void qcow2_req_part(struct qcow2_req *req, const struct qcow2_extent *ext
 	struct qcow2_io *io = &req->io;
 
 	if (req->io_used)
-		io = mempool_alloc(&qcow2_io_pool, GFP_NOIO);
+		io = mempool_alloc(&req->image->ios, GFP_NOIO);
 	req->io_used = true;
 	qcow2_req_submit(req, io, ext, iter, false);
 }
@@ -358,25 +357,12 @@ const struct blk_mq_ops qcow2_mq_ops = {
 };
 
 /**
- * qcow2_request_module_init() - allocate what requests under memory pressure
- * need
- *
- * Return: 0 or -ENOMEM.
+ * qcow2_request_module_init() - have pages of zeroes to write
  */
-int qcow2_request_module_init(void)
+void qcow2_request_module_init(void)
 {
 	unsigned int i;
 
 	for (i = 0; i < QCOW2_ZERO_PAGES; i++)
 		bvec_set_page(&qcow2_zero_vecs[i], ZERO_PAGE(0), PAGE_SIZE, 0);
-	return mempool_init_kmalloc_pool(&qcow2_io_pool, 16,
-					 sizeof(struct qcow2_io));
-}
-
-/**
- * qcow2_request_module_exit() - undo qcow2_request_module_init()
- */
-void qcow2_request_module_exit(void)
-{
-	mempool_exit(&qcow2_io_pool);
 }

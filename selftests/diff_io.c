@@ -100,7 +100,8 @@ static aio_context_t aio;
 static int direct_fd, buffered_fd, event_fd;
 static uint32_t ticks;
 static bool can_punch;
-static uint64_t random_state;
+/* What is done, and how; the latter depends on when things end. */
+static uint64_t plan_state, detail_state;
 static uint64_t bytes_done, count[OP_KINDS];
 
 /* Slots on their way to the helpers and back. */
@@ -109,12 +110,22 @@ static pthread_cond_t helper_wake = PTHREAD_COND_INITIALIZER;
 static struct slot *helper_todo, **helper_last = &helper_todo;
 static struct slot *helper_done;
 
+static uint64_t xorshift(uint64_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return *state * 0x2545f4914f6cdd1dull;
+}
+
 static uint64_t rnd(uint64_t below)
 {
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return random_state * 0x2545f4914f6cdd1dull % below;
+	return xorshift(&plan_state) % below;
+}
+
+static uint64_t detail(uint64_t below)
+{
+	return xorshift(&detail_state) % below;
 }
 
 static bool percent(unsigned int n)
@@ -389,11 +400,11 @@ static void submit_batch(void)
 static void choose_memory(struct slot *slot, const struct op *op)
 {
 	uint32_t left = op->len, n;
-	uint8_t *p = slot->buf + rnd(PAGE / SECTOR) * SECTOR;
-	unsigned int max = percent(50) ? 1 : MAX_SEGS;
+	uint8_t *p = slot->buf + detail(PAGE / SECTOR) * SECTOR;
+	unsigned int max = detail(2) ? 1 : MAX_SEGS;
 
 	slot->nr_segs = 0;
-	if (op->kind != OP_READ && percent(50)) {
+	if (op->kind != OP_READ && detail(2)) {
 		slot->segs[slot->nr_segs++] = (struct iovec){
 			.iov_base = model.data + op->off,
 			.iov_len = op->len,
@@ -403,7 +414,7 @@ static void choose_memory(struct slot *slot, const struct op *op)
 	while (left) {
 		n = left;
 		if (slot->nr_segs + 1 < max && left > SECTOR)
-			n = SECTOR * (1 + rnd(left / SECTOR));
+			n = SECTOR * (1 + detail(left / SECTOR));
 		slot->segs[slot->nr_segs++] = (struct iovec){
 			.iov_base = p,
 			.iov_len = n,
@@ -438,7 +449,7 @@ static void aio_queue(struct slot *slot, const struct op *op)
 	}
 	batch[nr_batch++] = iocb;
 	/* Batches of all sizes: those of several may be merged to one request. */
-	if (nr_batch == MAX_BATCH || !rnd(4))
+	if (nr_batch == MAX_BATCH || !detail(4))
 		submit_batch();
 }
 
@@ -787,7 +798,8 @@ static void prepare(void)
 	model_alloc(&model);
 	if (opt.init)
 		model_load(&model, opt.init);
-	random_state = (model.seed + 1ull) * 0x9e3779b97f4a7c15ull;
+	plan_state = (model.seed + 1ull) * 0x9e3779b97f4a7c15ull;
+	detail_state = ~plan_state;
 	for (i = 0; i < ARRAY_SIZE(cursor.spots); i++)
 		cursor.spots[i] = rnd(model.size / SECTOR) * SECTOR;
 	for (i = 0; i < MAX_DEPTH; i++) {

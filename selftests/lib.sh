@@ -157,6 +157,13 @@ expect_state()
 	[ "$state" = "$2" ] || fail "$1 is $state, not $2"
 }
 
+# waits PID: the process must be doing nothing but wait, for half a second.
+waits()
+{
+	sleep 0.5
+	kill -0 "$1" 2>/dev/null || fail "what had to wait has ended"
+}
+
 ### Commands that must fail
 
 # refused WORDS COMMAND...: COMMAND must fail with exactly one line on stderr,
@@ -198,13 +205,25 @@ check_usable()
 
 ### Images
 
-# 64 MiB of something, made once for all tests: as a raw file, and as images
+# 32 MiB of something, made once for all tests: as a raw file, and as images
 # in several forms. They must not be written.
 content()
 {
 	raw_content=$SHARED/content.raw
 	[ -e "$raw_content" ] ||
-		"$bin/diff_io" --make "$raw_content" --size 64M --seed 7
+		"$bin/diff_io" --make "$raw_content" --size 32M --seed 7
+}
+
+# compressed IMAGE: a part of that content in compressed clusters. Compressing
+# all of it would take longer than the test.
+compressed()
+{
+	content
+	cp "$raw_content" "$mem/part.raw"
+	truncate -s 6M "$mem/part.raw"
+	qemu-img convert -c -f raw -O qcow2 "$mem/part.raw" "$1"
+	qemu-img resize -q "$1" 32M
+	rm "$mem/part.raw"
 }
 
 # to_raw IMAGE RAW [OPTION]...: what QEMU finds in the image.
@@ -255,7 +274,7 @@ other_disk()
 ### Differential tests
 
 # Operations of a round, and rounds. For a longer test set these.
-diff_ops=${DIFF_OPS:-1000}
+diff_ops=${DIFF_OPS:-600}
 diff_seeds=${DIFF_SEEDS:-3}
 readonly diff_depths=(32 1 8 16 4 32 2 24)
 # Of each four rounds one goes partly through the page cache.
@@ -321,4 +340,55 @@ diff_backed()
 	for base; do
 		cmp "$base" "$mem/${base##*/}.before" || fail "$base has changed"
 	done
+}
+
+### File systems
+
+# A tree of real files: more than a thousand, more than 20 MB. What there is
+# depends on the machine.
+tree_choose()
+{
+	local path entries bytes
+
+	tree_sources=()
+	for path in /usr/include/linux /usr/include/c++ /usr/include/asm-generic \
+		    /usr/lib/x86_64-linux-gnu/lib{crypto.so.3,c.so.6,c.a} \
+		    /usr/lib/python3.* /usr/share/perl/5.* /usr/share/doc; do
+		[ -e "$path" ] || continue
+		tree_sources+=("$path")
+		[ ${#tree_sources[@]} -gt 4 ] || continue
+		entries=$(find "${tree_sources[@]}" | wc -l)
+		bytes=$(du -scLB1 "${tree_sources[@]}" | tail -n 1)
+		bytes=${bytes%%[!0-9]*}
+		[ "$entries" -lt 1100 ] || [ "$bytes" -lt 20971520 ] || return 0
+	done
+	fail "this machine has no tree of 1000 files and 20 MiB"
+}
+
+# tree_test FSTYPE: put a file system with the tree on a.qcow2, detach, attach.
+tree_test()
+{
+	tree_choose
+	attach a.qcow2
+	"mkfs.$1" -q "$dev"
+	mount_at mnt "$dev"
+	cp -rL "${tree_sources[@]}" mnt/
+	unmount mnt
+	detach "$dev"
+	check_clean a.qcow2
+	attach a.qcow2
+}
+
+# tree_compare: the tree must be on $dev, and all must be well after it.
+tree_compare()
+{
+	local path
+
+	mount_at mnt "$dev"
+	for path in "${tree_sources[@]}"; do
+		diff -r "$path" "mnt/${path##*/}" || fail "$path differs"
+	done
+	unmount mnt
+	detach "$dev"
+	check_clean a.qcow2
 }

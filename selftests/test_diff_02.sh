@@ -5,5 +5,5 @@
 
 . "${0%/*}/lib.sh"
 
-qemu-img create -q -f qcow2 -o compat=0.10 a.qcow2 64M
+qemu-img create -q -f qcow2 -o compat=0.10 a.qcow2 32M
 diff_image a.qcow2

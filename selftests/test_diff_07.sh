@@ -7,6 +7,6 @@
 
 content
 cp "$raw_content" base.raw
-truncate -s $((41 * 1024 * 1024 + 7 * 512)) base.raw
-qemu-img create -q -f qcow2 -b base.raw -F raw a.qcow2 64M
+truncate -s $((21 * 1024 * 1024 + 7 * 512)) base.raw
+qemu-img create -q -f qcow2 -b base.raw -F raw a.qcow2 32M
 diff_backed a.qcow2 base.raw

@@ -5,10 +5,8 @@
 
 . "${0%/*}/lib.sh"
 
-content
-qemu-img create -q -f qcow2 base.qcow2 $((40 * 1024 * 1024 + 65536 + 9 * 512))
-qemu-img convert -n -f raw -O qcow2 "$raw_content" base.qcow2 2>/dev/null ||
-	qemu-io -f qcow2 -c "write -P 0x21 0 8M" -c "write -P 0x22 40M 70144" \
-		-c "write -z 16M 1M" base.qcow2 >/dev/null
-qemu-img create -q -f qcow2 -b base.qcow2 -F qcow2 a.qcow2 64M
+qemu-img create -q -f qcow2 base.qcow2 $((20 * 1024 * 1024 + 65536 + 9 * 512))
+qemu-io -f qcow2 -c "write -P 0x21 0 8M" -c "write -P 0x22 20M 70144" \
+	-c "write -z 14M 1M" base.qcow2 >/dev/null
+qemu-img create -q -f qcow2 -b base.qcow2 -F qcow2 a.qcow2 32M
 diff_backed a.qcow2 base.qcow2

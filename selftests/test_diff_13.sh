@@ -6,5 +6,5 @@
 . "${0%/*}/lib.sh"
 
 content
-qemu-img convert -c -f raw -O qcow2 "$raw_content" a.qcow2
+compressed a.qcow2
 diff_image a.qcow2

@@ -5,5 +5,5 @@
 
 . "${0%/*}/lib.sh"
 
-qemu-img create -q -f qcow2 a.qcow2 $((36 * 1024 * 1024 + 3 * 512))
+qemu-img create -q -f qcow2 a.qcow2 $((30 * 1024 * 1024 + 3 * 512))
 diff_image a.qcow2

@@ -6,8 +6,8 @@
 . "${0%/*}/lib.sh"
 
 qemu-img create -q -f qcow2 a.qcow2 1100M
-offset=$((480 << 20))
-diff_rounds a.qcow2 "" --offset "$offset" --size 64M
+offset=$((496 << 20))
+diff_rounds a.qcow2 "" --offset "$offset" --size 32M
 check_clean a.qcow2
 to_raw a.qcow2 "$mem/after.raw"
 # The model holds only the part that was used, at its place.
