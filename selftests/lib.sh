@@ -101,7 +101,8 @@ device_exists()
 	local sys
 
 	for sys in /sys/block/qcow2*; do
-		[ -e "$sys" ] && return
+		# The plain return of a trap's function gives the status before it.
+		[ -e "$sys" ] && return 0
 	done
 	return 1
 }
@@ -190,6 +191,15 @@ refused()
 	[[ ${lines[0],,} =~ ${words,,} ]] ||
 		fail "said '${lines[0]}', nothing of '$words': $*"
 	[ "$devices" = "$before" ] || fail "devices were '$before', are '$devices': $*"
+}
+
+# locked_out COMMAND...: QEMU's tools do not get the image's lock.
+locked_out()
+{
+	local out
+
+	out=$("$@" 2>&1) && fail "gets the lock: $*"
+	[[ ${out,,} == *lock* ]] || fail "said '$out', nothing of a lock: $*"
 }
 
 # After something was refused, everything must still work.

@@ -7,7 +7,7 @@
 
 qemu-img create -q -f qcow2 a.qcow2 32M
 attach a.qcow2
-refused "live" qcow2ctl thaw "$dev"
+refused "not frozen" qcow2ctl thaw "$dev"
 qcow2ctl freeze "$dev"
 refused "frozen" qcow2ctl freeze "$dev"
 refused "frozen" qcow2ctl window "$dev" -- true
@@ -18,7 +18,7 @@ list=$(qcow2ctl list -n -r -o NAME,STATE)
 info=$(qcow2ctl info "$dev")
 [[ $info == *frozen* ]] || fail "info says '$info'"
 qcow2ctl thaw "$dev"
-refused "live" qcow2ctl thaw "$dev"
+refused "not frozen" qcow2ctl thaw "$dev"
 expect_state "$dev" live
 "$bin/diff_io" --dev "$dev" --seed 1 --ops 50 --depth 8 >/dev/null
 detach "$dev"

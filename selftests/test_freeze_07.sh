@@ -32,15 +32,21 @@ window 0 sh -c "[ \"\$QCOW2_DEVICE\" = $dev ] &&
 	read -r state </sys/block/${dev##*/}/qcow2/state && [ \$state = frozen ]"
 "$bin/diff_io" --dev "$dev" --seed 1 --ops 50 --depth 8 --model "$mem/m" >/dev/null
 
-# If the image is not there any more it stays frozen, and can be mended.
+# If the image is none any more it stays frozen, and can be mended.
+cat >spoil <<'END'
+printf 'XFI' | dd of="$QCOW2_IMAGE" bs=1 conv=notrunc status=none
+END
+cat >mend <<'END'
+printf 'QFI' | dd of=a.qcow2 bs=1 conv=notrunc status=none
+END
 status=0
-qcow2ctl window "$dev" -- mv a.qcow2 b.qcow2 2>"$mem/err" || status=$?
-[ "$status" = 124 ] || fail "status $status without the image"
+qcow2ctl window "$dev" -- sh spoil 2>"$mem/err" || status=$?
+[ "$status" = 124 ] || fail "status $status without an image"
 mapfile -t lines <"$mem/err"
 [ ${#lines[@]} = 1 ] || fail "said in ${#lines[@]} lines: ${lines[*]}"
 expect_state "$dev" frozen
-refused "a.qcow2" qcow2ctl thaw "$dev"
-mv b.qcow2 a.qcow2
+refused "a.qcow2.*not a qcow2" qcow2ctl thaw "$dev"
+sh mend
 qcow2ctl thaw "$dev"
 "$bin/diff_io" --dev "$dev" --seed 2 --ops 50 --depth 8 --init "$mem/m" >/dev/null
 detach "$dev"

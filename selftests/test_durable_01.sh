@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# what a power cut would leave: no error, all that was flushed
+
+. "${0%/*}/lib.sh"
+
+# Copies of the image file, each as it is at one moment in the middle of the
+# I/O, as only a file system with reflinks makes them.
+other_disk xfs host
+cd host
+kinds=(empty snapshot backed)
+qemu-img create -q -f qcow2 empty.qcow2 24M
+content
+qemu-img convert -f raw -O qcow2 "$raw_content" snapshot.qcow2
+qemu-img snapshot -c s1 snapshot.qcow2
+qemu-img create -q -f qcow2 -b snapshot.qcow2 -F qcow2 backed.qcow2
+cp --reflink=never snapshot.qcow2 base.qcow2
+qemu-img rebase -u -b base.qcow2 -F qcow2 backed.qcow2
+
+for kind in "${kinds[@]}"; do
+	image=$kind.qcow2
+	init=()
+	[ "$kind" = empty ] || init=(--init "$raw_content")
+	attach "$image"
+	"$bin/diff_io" --dev "$dev" --seed "$(diff_seed ${#kind})" --ops 800 \
+		--depth 16 "${init[@]}" --model "$mem/model" \
+		--clone "$image" --clone-every 190 --log "$mem/log"
+	detach "$dev"
+	check_clean "$image"
+	for i in 0 1 2 3; do
+		clone=$image.clone$i
+		status=0
+		out=$(qemu-img check -f qcow2 "$clone" 2>&1) || status=$?
+		# 3: leaks, which are allowed.
+		case $status in
+		0|3) ;;
+		*) fail "qemu-img check of $clone: status $status: $out" ;;
+		esac
+		to_raw "$clone" "$mem/clone.raw"
+		"$bin/diff_io" --verify "$mem/clone.raw" --log "$mem/log" \
+			--clone-nr "$i" "${init[@]}"
+		rm "$clone" "$mem/clone.raw"
+	done
+done
+cd ..
