@@ -121,6 +121,7 @@ static void qcow2_cache_evict(struct qcow2_cache *cache)
 	struct qcow2_slice *slice, *next;
 	unsigned int tries;
 	LIST_HEAD(victims);
+	bool dirty;
 
 	spin_lock_irq(&cache->lock);
 	for (tries = QCOW2_CACHE_TRIES; cache->nr > cache->max && tries; tries--) {
@@ -132,9 +133,10 @@ static void qcow2_cache_evict(struct qcow2_cache *cache)
 		list_move(&slice->clock, &victims);
 		cache->nr--;
 	}
+	dirty = !tries && !list_empty(&cache->dirty);
 	spin_unlock_irq(&cache->lock);
-	/* Too many are dirty: a commit makes them evictable. */
-	if (!tries && cache->layer->image->writable)
+	/* Perhaps too many are dirty: a commit makes them evictable. */
+	if (dirty)
 		qcow2_commit_now(cache->layer->image);
 	/* Who finds one of them now cannot pin it, and retries until it is gone. */
 	list_for_each_entry_safe(slice, next, &victims, clock) {

@@ -23,12 +23,14 @@ union qcow2_ctl_arg {
 /**
  * struct qcow2_ctl_cmd - a command
  * @size: of its argument in bytes
+ * @least: of the smallest argument that it takes
  * @flags: that it knows
  * @copy_out: its argument is an answer too
  * @run: carries it out
  */
 struct qcow2_ctl_cmd {
 	size_t size;
+	size_t least;
 	u32 flags;
 	bool copy_out;
 	int (*run)(union qcow2_ctl_arg *arg, struct qcow2_err *err);
@@ -189,26 +191,31 @@ static int qcow2_ctl_info(union qcow2_ctl_arg *arg, struct qcow2_err *err)
 static const struct qcow2_ctl_cmd qcow2_ctl_cmds[] = {
 	[_IOC_NR(QCOW2_CTL_ATTACH)] = {
 		.size = sizeof(struct qcow2_ctl_attach),
+		.least = QCOW2_CTL_ATTACH_SIZE_VER0,
 		.flags = QCOW2_ATTACH_F_READONLY,
 		.copy_out = true,
 		.run = qcow2_ctl_attach,
 	},
 	[_IOC_NR(QCOW2_CTL_DETACH)] = {
 		.size = sizeof(struct qcow2_ctl_detach),
+		.least = QCOW2_CTL_DETACH_SIZE_VER0,
 		.flags = QCOW2_DETACH_F_DEFERRED | QCOW2_DETACH_F_FORCE,
 		.run = qcow2_ctl_detach,
 	},
 	[_IOC_NR(QCOW2_CTL_FREEZE)] = {
 		.size = sizeof(struct qcow2_ctl_freeze),
+		.least = QCOW2_CTL_FREEZE_SIZE_VER0,
 		.flags = QCOW2_FREEZE_F_NO_FS,
 		.run = qcow2_ctl_freeze,
 	},
 	[_IOC_NR(QCOW2_CTL_THAW)] = {
 		.size = sizeof(struct qcow2_ctl_thaw),
+		.least = QCOW2_CTL_THAW_SIZE_VER0,
 		.run = qcow2_ctl_thaw,
 	},
 	[_IOC_NR(QCOW2_CTL_INFO)] = {
 		.size = sizeof(struct qcow2_ctl_info),
+		.least = QCOW2_CTL_INFO_SIZE_VER0,
 		.flags = QCOW2_INFO_F_NEXT,
 		.copy_out = true,
 		.run = qcow2_ctl_info,
@@ -246,6 +253,7 @@ static long qcow2_ctl_ioctl(struct file *file, unsigned int nr,
 	const struct qcow2_ctl_cmd *cmd;
 	struct qcow2_err *err;
 	union qcow2_ctl_arg arg;
+	size_t bytes;
 	u32 size;
 	int ret;
 
@@ -258,21 +266,27 @@ static long qcow2_ctl_ioctl(struct file *file, unsigned int nr,
 						 ARRAY_SIZE(qcow2_ctl_cmds))];
 	if (get_user(size, (u32 __user *)user))
 		return -EFAULT;
-	if (size < sizeof(struct qcow2_ctl_head) || size > PAGE_SIZE)
+	if (size < cmd->least)
 		return -EINVAL;
+	if (size > PAGE_SIZE)
+		return -E2BIG;
 	memset(&arg, 0, sizeof(arg));
 	ret = copy_struct_from_user(&arg, cmd->size, user, size);
 	if (ret)
 		return ret;
+	bytes = cmd->copy_out ? min_t(size_t, size, cmd->size) : 0;
 	err = kzalloc_obj(*err);
 	if (!err)
 		return -ENOMEM;
-	ret = qcow2_ctl_run(cmd, &arg, err);
-	if (!ret && cmd->copy_out &&
-	    copy_to_user(user, &arg, min_t(size_t, size, cmd->size)))
-		ret = -EFAULT;
-	if (qcow2_ctl_tell(&arg.head, err) && !ret)
-		ret = -EFAULT;
+	/* First see whether the answer can be given: what is done is done. */
+	ret = -EFAULT;
+	if (!copy_to_user(user, &arg, bytes) && !qcow2_ctl_tell(&arg.head, err)) {
+		ret = qcow2_ctl_run(cmd, &arg, err);
+		if (!ret && copy_to_user(user, &arg, bytes))
+			ret = -EFAULT;
+		if (qcow2_ctl_tell(&arg.head, err) && !ret)
+			ret = -EFAULT;
+	}
 	kfree(err);
 	return ret;
 }
@@ -302,11 +316,16 @@ int qcow2_control_init(void)
 	/* The same layout for 32 and 64 bit callers. */
 	BUILD_BUG_ON(sizeof(struct qcow2_ctl_head) != 24);
 	BUILD_BUG_ON(sizeof(struct qcow2_ctl_layer) != 8);
-	BUILD_BUG_ON(sizeof(struct qcow2_ctl_attach) != 48);
-	BUILD_BUG_ON(sizeof(struct qcow2_ctl_detach) != 32);
-	BUILD_BUG_ON(sizeof(struct qcow2_ctl_freeze) != 32);
-	BUILD_BUG_ON(sizeof(struct qcow2_ctl_thaw) != 40);
-	BUILD_BUG_ON(sizeof(struct qcow2_ctl_info) != 192);
+	BUILD_BUG_ON(sizeof(struct qcow2_ctl_attach) !=
+		     QCOW2_CTL_ATTACH_SIZE_VER0);
+	BUILD_BUG_ON(sizeof(struct qcow2_ctl_detach) !=
+		     QCOW2_CTL_DETACH_SIZE_VER0);
+	BUILD_BUG_ON(sizeof(struct qcow2_ctl_freeze) !=
+		     QCOW2_CTL_FREEZE_SIZE_VER0);
+	BUILD_BUG_ON(sizeof(struct qcow2_ctl_thaw) !=
+		     QCOW2_CTL_THAW_SIZE_VER0);
+	BUILD_BUG_ON(sizeof(struct qcow2_ctl_info) !=
+		     QCOW2_CTL_INFO_SIZE_VER0);
 	return misc_register(&qcow2_ctl_misc);
 }
 

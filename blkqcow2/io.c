@@ -61,14 +61,15 @@ static bool qcow2_io_guarded(const struct qcow2_io *io)
 }
 
 /*
- * Did a read end at the end of the file? What is missing is zeroes then; but
- * not if the file had more when it was opened.
+ * Did a read that gave nothing end at the end of the file? What is missing is
+ * zeroes then; but not if the file had more when it was opened. @size is what
+ * the file had before the read: it may have grown since.
  */
-static bool qcow2_at_end(struct qcow2_layer *layer, u64 pos)
+static bool qcow2_at_end(struct qcow2_layer *layer, u64 pos, u64 size)
 {
-	u64 size = i_size_read(layer->file->f_mapping->host);
+	u64 now = i_size_read(layer->file->f_mapping->host);
 
-	return pos >= size && size >= READ_ONCE(layer->file_size);
+	return pos >= size && now >= READ_ONCE(layer->file_size);
 }
 
 static void qcow2_io_zero_rest(struct qcow2_io *io)
@@ -140,6 +141,7 @@ static void qcow2_io_attempt(struct qcow2_io *io, bool nowait)
 	struct kiocb *iocb = &io->iocb;
 	ssize_t ret;
 
+	io->file_size = i_size_read(file->f_mapping->host);
 	io->iter = io->start;
 	if (io->done)
 		iov_iter_advance(&io->iter, io->done);
@@ -173,7 +175,7 @@ static void qcow2_io_continue(struct work_struct *work)
 	unsigned int noio = memalloc_noio_save();
 
 	if (io->ret >= 0 && !qcow2_io_is_write(io) &&
-	    qcow2_at_end(io->layer, io->pos + io->done)) {
+	    qcow2_at_end(io->layer, io->pos + io->done, io->file_size)) {
 		qcow2_io_zero_rest(io);
 		io->end(io, 0);
 	} else if (!io->ret) {
@@ -253,9 +255,11 @@ int qcow2_io_sync(struct qcow2_layer *layer, u64 pos, struct iov_iter *iter)
 	struct file *file = layer->file;
 	struct iov_iter start = *iter;
 	struct kiocb iocb;
+	u64 size = 0;
 	ssize_t ret;
 
 	while (done < len) {
+		size = i_size_read(file->f_mapping->host);
 		*iter = start;
 		iov_iter_advance(iter, done);
 		init_sync_kiocb(&iocb, file);
@@ -278,7 +282,7 @@ int qcow2_io_sync(struct qcow2_layer *layer, u64 pos, struct iov_iter *iter)
 	iov_iter_advance(iter, done);
 	if (done == len)
 		return 0;
-	if (write || !qcow2_at_end(layer, pos + done))
+	if (write || !qcow2_at_end(layer, pos + done, size))
 		return -EIO;
 	iov_iter_zero(len - done, iter);
 	return 0;

@@ -209,6 +209,10 @@ static int qcow2_check_file(struct qcow2_layer *layer, bool writable,
 	if (writable &&
 	    (!(file->f_mode & FMODE_WRITE) || !file->f_op->write_iter))
 		return qcow2_fail(err, -EBADF, "is not open for writing");
+	if (writable && S_ISBLK(mode) &&
+	    bdev_read_only(I_BDEV(file->f_mapping->host)))
+		return qcow2_fail(err, -EROFS,
+				  "is a read-only block device: attach it read-only");
 	return 0;
 }
 

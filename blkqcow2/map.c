@@ -105,7 +105,8 @@ static u32 qcow2_run(struct qcow2_layer *layer, const __be64 *entries,
 
 /*
  * The last cluster of a file may be cut short; it continues with zeroes. One
- * that begins beyond the end of the file does not exist.
+ * that begins beyond the end of the file does not exist. None that may be
+ * written holds metadata.
  */
 static int qcow2_check_bounds(struct qcow2_layer *layer, u64 guest,
 			      struct qcow2_extent *ext)
@@ -114,12 +115,15 @@ static int qcow2_check_bounds(struct qcow2_layer *layer, u64 guest,
 			   qcow2_cluster_size(layer));
 	u64 clusters;
 
-	if (ext->host >= end) {
-		qcow2_image_corrupt(layer, "L2 entry beyond the end of the file",
-				    guest);
-		return -EIO;
+	if (ext->kind == QCOW2_DATA) {
+		if (ext->host >= end) {
+			qcow2_image_corrupt(layer,
+					    "L2 entry beyond the end of the file",
+					    guest);
+			return -EIO;
+		}
+		ext->len = min(ext->len, end - ext->host);
 	}
-	ext->len = min(ext->len, end - ext->host);
 	if (layer->index || !layer->image->writable)
 		return 0;
 	clusters = (qcow2_in_cluster(layer, ext->host) + ext->len +
@@ -180,11 +184,10 @@ static int qcow2_map_slice(struct qcow2_layer *layer, struct qcow2_slice *slice,
 	ext->len = min(len, ((u64)n << layer->cluster_bits) - in_cluster);
 	ext->host = e.host;
 	ext->durable = qcow2_slice_durable(layer, slice, guest);
-	if (e.kind == QCOW2_DATA || e.kind == QCOW2_ZERO_ALLOC)
-		ext->host += in_cluster;
-	if (e.kind == QCOW2_DATA)
-		return qcow2_check_bounds(layer, guest, ext);
-	return 0;
+	if (e.kind != QCOW2_DATA && e.kind != QCOW2_ZERO_ALLOC)
+		return 0;
+	ext->host += in_cluster;
+	return qcow2_check_bounds(layer, guest, ext);
 }
 
 static int qcow2_map_qcow2(struct qcow2_layer *layer, u64 guest, u64 len,

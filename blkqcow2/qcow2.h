@@ -237,6 +237,7 @@ typedef void (*qcow2_io_end_t)(struct qcow2_io *io, int error);
  * @pos: host offset in bytes
  * @len: bytes asked for
  * @done: bytes done by earlier attempts
+ * @file_size: of the file before the attempt, in bytes
  * @end: called once, in any context
  * @private: for @end
  * @ref: one for the submission, one for the completion
@@ -251,6 +252,7 @@ struct qcow2_io {
 	u64 pos;
 	size_t len;
 	size_t done;
+	u64 file_size;
 	qcow2_io_end_t end;
 	void *private;
 	atomic_t ref;

@@ -51,7 +51,9 @@ s64 qcow2_refcount_host(struct qcow2_layer *layer, u64 key)
 		raw = be64_to_cpu(alloc->table.entries[block]);
 	mutex_unlock(&alloc->lock);
 	if (!qcow2_reftable_valid(raw, layer->cluster_bits) ||
-	    raw >= READ_ONCE(layer->file_size)) {
+	    raw >= READ_ONCE(layer->file_size) ||
+	    (raw && qcow2_alloc_is_static(layer->image,
+					  raw >> layer->cluster_bits, 1))) {
 		qcow2_image_corrupt(layer, "refcount table entry", block);
 		return -EIO;
 	}

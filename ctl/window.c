@@ -95,6 +95,7 @@ static void signals_prepare(struct signals *s)
 	const struct sigaction note = { .sa_handler = note_signal };
 	const struct sigaction ignore = { .sa_handler = SIG_IGN };
 	const struct sigaction dfl = { .sa_handler = SIG_DFL };
+	sigset_t rest;
 	size_t i;
 
 	for (i = 0; i < NR_NOTED; i++) {
@@ -108,6 +109,11 @@ static void signals_prepare(struct signals *s)
 	sigaction(SIGCHLD, &dfl, NULL);
 	sigprocmask(SIG_SETMASK, NULL, &s->mask);
 	passed_signals(&s->passed);
+	/* Whatever else would end us must not do so between freeze and thaw. */
+	rest = s->passed;
+	for (i = 0; i < NR_NOTED; i++)
+		sigdelset(&rest, noted_signals[i]);
+	sigprocmask(SIG_BLOCK, &rest, NULL);
 }
 
 static void signals_block(const struct signals *s)

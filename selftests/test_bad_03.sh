@@ -29,7 +29,8 @@ attach -r ro/a.qcow2
 detach "$dev"
 unmount ro
 
-# The file of the first one is read-only to a loop device.
+# An image may be on a block device, and that be read-only.
+truncate -s 1M free.qcow2
 loop=$(losetup -r -f --show free.qcow2)
 status=0
 (refused "${loop}.*(read-only|permission)" qcow2ctl attach "$loop") || status=$?

@@ -15,6 +15,7 @@ held()
 	local line
 
 	coproc QIO { exec qemu-io -f qcow2 "$@" 2>&1; }
+	# shellcheck disable=SC2153
 	qio_pid=$QIO_PID
 	# It has it open when it answers.
 	echo "length" >&"${QIO[1]}"

@@ -27,8 +27,11 @@ overlay qcow2 nbd://localhost:10809/x
 refused "nbd" qcow2ctl attach a.qcow2
 overlay qcow2 'json:{"driver":"qcow2","file":{"driver":"file","filename":"base.qcow2"}}'
 refused "json" qcow2ctl attach a.qcow2
-overlay qcow2 a.qcow2
-refused "a.qcow2.*loop" qcow2ctl attach a.qcow2
+# Its own base, under another name.
+overlay qcow2 self.qcow2
+ln a.qcow2 self.qcow2
+refused "self.qcow2.*loop" qcow2ctl attach a.qcow2
+rm a.qcow2 self.qcow2
 qemu-img create -q -f qcow2 -u -b a.qcow2 -F qcow2 b.qcow2 8M
 overlay qcow2 b.qcow2
 refused "loop" qcow2ctl attach a.qcow2

@@ -38,12 +38,12 @@ patch()
 # The last byte of the incompatible features.
 qemu-img create -q -f qcow2 a.qcow2 8M
 patch 79 001
-refused "a.qcow2.*dirty" qcow2ctl attach a.qcow2
+refused "a.qcow2.*(dirty|not closed cleanly)" qcow2ctl attach a.qcow2
 patch 79 002
 refused "a.qcow2.*corrupt" qcow2ctl attach a.qcow2
 patch 79 200
-refused "a.qcow2.*(unknown|feature).*" qcow2ctl attach a.qcow2
-refused "a.qcow2.*(unknown|feature).*" qcow2ctl attach -r a.qcow2
+refused "a.qcow2.*(unknown|feature)" qcow2ctl attach a.qcow2
+refused "a.qcow2.*(unknown|feature)" qcow2ctl attach -r a.qcow2
 patch 79 000
 attach a.qcow2
 detach "$dev"

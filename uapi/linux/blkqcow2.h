@@ -6,7 +6,8 @@
  * initial user namespace. Every argument starts with &struct qcow2_ctl_head:
  * its size makes the structs extensible in both directions. A kernel that
  * is handed a larger struct than it knows accepts it if the excess is zero
- * and fails with E2BIG otherwise; a smaller one is read as if zero-filled.
+ * and fails with E2BIG otherwise; a smaller one is read as if zero-filled, but
+ * not one smaller than QCOW2_CTL_*_SIZE_VER0, which fails with EINVAL.
  */
 #ifndef _UAPI_LINUX_BLKQCOW2_H
 #define _UAPI_LINUX_BLKQCOW2_H
@@ -220,6 +221,13 @@ struct qcow2_ctl_info {
 	__u64 nr_direct;
 	__u64 nr_worker;
 };
+
+/* Sizes of the arguments when they were introduced: none may be smaller. */
+#define QCOW2_CTL_ATTACH_SIZE_VER0	48
+#define QCOW2_CTL_DETACH_SIZE_VER0	32
+#define QCOW2_CTL_FREEZE_SIZE_VER0	32
+#define QCOW2_CTL_THAW_SIZE_VER0	40
+#define QCOW2_CTL_INFO_SIZE_VER0	192
 
 #define QCOW2_CTL_ATTACH	_IOWR(0xB9, 0x00, struct qcow2_ctl_attach)
 #define QCOW2_CTL_DETACH	_IOW(0xB9, 0x01, struct qcow2_ctl_detach)
