@@ -25,6 +25,28 @@ static bool qcow2_overlaps(struct qcow2_layer *layer, u64 first, u64 nr,
 }
 
 /**
+ * qcow2_layer_end() - where the clusters end that a table may name
+ * @layer: any
+ *
+ * The active file is longer than what has been handed out of it: what an image
+ * names there is not its own.
+ *
+ * Return: host offset in bytes.
+ */
+u64 qcow2_layer_end(struct qcow2_layer *layer)
+{
+	struct qcow2_image *image = layer->image;
+
+	if (layer->index || !image->writable ||
+	    !S_ISREG(file_inode(layer->file)->i_mode))
+		return READ_ONCE(layer->file_size);
+	/* Both are 0 until the layer has been opened. */
+	return max3(image->tail,
+		    READ_ONCE(image->alloc.fresh) << layer->cluster_bits,
+		    (u64)QCOW2_HEADER_PROBE_BYTES);
+}
+
+/**
  * qcow2_alloc_is_static() - do these clusters hold metadata that never moves?
  * @image: the image
  * @first: first host cluster number
@@ -180,7 +202,7 @@ static void qcow2_take_run(struct qcow2_image *image, struct qcow2_slice *slice,
 				   qcow2_refcount_index(image, first + i),
 				   alloc->order, 1);
 	qcow2_refcount_dirty(image, slice);
-	alloc->fresh = max(alloc->fresh, first + nr);
+	WRITE_ONCE(alloc->fresh, max(alloc->fresh, first + nr));
 	atomic64_add(nr, &image->dev->stats.allocated);
 }
 

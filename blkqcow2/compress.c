@@ -9,12 +9,24 @@
 
 static int qcow2_inflate(const void *from, size_t bytes, void *to, size_t len)
 {
-	/* A raw deflate stream; what follows up to the next sector is ignored. */
-	int ret = zlib_inflate_blob(to, len, from, bytes);
+	struct z_stream_s stream = {
+		.next_in = from,
+		.avail_in = bytes,
+		.next_out = to,
+		.avail_out = len,
+	};
+	int ret;
 
-	if (ret == -ENOMEM)
-		return ret;
-	return ret == len ? 0 : -EIO;
+	/* zlib_inflate_blob() would need that much in one piece. */
+	stream.workspace = kvmalloc(zlib_inflate_workspacesize(), GFP_KERNEL);
+	if (!stream.workspace)
+		return -ENOMEM;
+	/* A raw deflate stream. */
+	ret = zlib_inflateInit2(&stream, -MAX_WBITS);
+	if (ret == Z_OK)
+		ret = zlib_inflate(&stream, Z_FINISH);
+	kvfree(stream.workspace);
+	return ret == Z_STREAM_END && !stream.avail_out ? 0 : -EIO;
 }
 
 static int qcow2_decompress_cluster(const struct qcow2_extent *ext, void *to)
@@ -23,7 +35,7 @@ static int qcow2_decompress_cluster(const struct qcow2_extent *ext, void *to)
 	void *from;
 	int ret;
 
-	if (ext->host >= READ_ONCE(layer->file_size))
+	if (ext->host >= qcow2_layer_end(layer))
 		return -EIO;
 	from = kvmalloc(ext->bytes, GFP_KERNEL);
 	if (!from)

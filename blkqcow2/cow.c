@@ -345,10 +345,10 @@ static int qcow2_cow_place(struct qcow2_cow *cow, struct qcow2_extent *ext,
 	}
 	/* A cluster that the file never had is as good as none. */
 	if (own && ext->kind == QCOW2_ZERO_ALLOC &&
-	    ext->host < READ_ONCE(layer->file_size)) {
+	    ext->host < qcow2_layer_end(layer)) {
 		cow->host = ext->host;
 		cow->nr = min_t(u64, cow->nr,
-				DIV_ROUND_UP_ULL(READ_ONCE(layer->file_size) -
+				DIV_ROUND_UP_ULL(qcow2_layer_end(layer) -
 						 ext->host,
 						 qcow2_cluster_size(layer)));
 		return 0;

@@ -24,8 +24,10 @@ static DEFINE_MUTEX(qcow2_devs_lock);
 /* For what may drop the last reference to a device, and so to the module. */
 static struct workqueue_struct *qcow2_devs_wq;
 
-static void qcow2_dev_free(struct qcow2_dev *dev)
+static void qcow2_dev_free_work(struct work_struct *work)
 {
+	struct qcow2_dev *dev = container_of(work, struct qcow2_dev, free_work);
+
 	if (dev->wq)
 		destroy_workqueue(dev->wq);
 	if (dev->io_wq)
@@ -43,12 +45,13 @@ static void qcow2_dev_free(struct qcow2_dev *dev)
  * qcow2_dev_put() - give a reference to a device back
  * @dev: the device
  *
- * Context: may sleep.
+ * Context: any.
  */
 void qcow2_dev_put(struct qcow2_dev *dev)
 {
+	/* The module may go with it: not before this function has returned. */
 	if (refcount_dec_and_test(&dev->ref))
-		qcow2_dev_free(dev);
+		queue_work(qcow2_devs_wq, &dev->free_work);
 }
 
 /**
@@ -157,6 +160,7 @@ static struct qcow2_dev *qcow2_dev_new(bool readonly, u64 cache_bytes)
 	dev->cache_bytes = cache_bytes ?
 		max_t(u64, cache_bytes, QCOW2_CACHE_LEAST) : QCOW2_CACHE_DEFAULT;
 	xa_init(&dev->frozen);
+	INIT_WORK(&dev->free_work, qcow2_dev_free_work);
 	INIT_WORK(&dev->detach_work, qcow2_dev_detach_work);
 	INIT_WORK(&dev->fail_work, qcow2_dev_fail_work);
 	dev->nr_direct = alloc_percpu(unsigned long);
@@ -205,6 +209,47 @@ static int qcow2_dev_workers(struct qcow2_dev *dev, struct qcow2_err *err)
 	return qcow2_fail(err, -ENOMEM, "not enough memory for workers");
 }
 
+static bool qcow2_chains_share(const struct qcow2_chain *a,
+			       const struct qcow2_chain *b)
+{
+	u32 i, j;
+
+	for (i = 0; a && i < a->nr; i++) {
+		for (j = 0; j < b->nr; j++) {
+			if (a->files[i].file == b->files[j].file)
+				return true;
+		}
+	}
+	return false;
+}
+
+/*
+ * Exchange the device's chain for *@chain, unless another device has one of its
+ * open files: image locks belong to those, and the two would not see each
+ * other's.
+ */
+static int qcow2_dev_swap_chain(struct qcow2_dev *dev,
+				struct qcow2_chain **chain,
+				struct qcow2_err *err)
+{
+	struct qcow2_dev *other;
+	unsigned long i;
+	int ret = 0;
+
+	mutex_lock(&qcow2_devs_lock);
+	xa_for_each(&qcow2_devs, i, other) {
+		if (*chain && other != dev &&
+		    qcow2_chains_share(other->chain, *chain))
+			ret = qcow2_fail(err, -EBUSY,
+					 "a file descriptor serves /dev/qcow2%lu already",
+					 i);
+	}
+	if (!ret)
+		swap(dev->chain, *chain);
+	mutex_unlock(&qcow2_devs_lock);
+	return ret;
+}
+
 static int qcow2_dev_open(struct qcow2_dev *dev, struct qcow2_chain *chain,
 			  struct qcow2_err *err)
 {
@@ -238,6 +283,7 @@ int qcow2_dev_attach(struct qcow2_chain *chain, bool readonly, s32 *index,
 		     u64 cache_bytes, struct qcow2_err *err)
 {
 	struct qcow2_dev *dev = qcow2_dev_new(readonly, cache_bytes);
+	struct qcow2_chain *other = chain;
 	int ret;
 
 	if (!dev)
@@ -248,9 +294,13 @@ int qcow2_dev_attach(struct qcow2_chain *chain, bool readonly, s32 *index,
 	mutex_lock(&dev->ctl_lock);
 	ret = qcow2_dev_workers(dev, err);
 	if (!ret)
-		ret = qcow2_dev_open(dev, chain, err);
+		ret = qcow2_dev_swap_chain(dev, &other, err);
 	if (!ret) {
-		dev->chain = chain;
+		ret = qcow2_dev_open(dev, chain, err);
+		if (ret)
+			qcow2_dev_swap_chain(dev, &other, NULL);
+	}
+	if (!ret) {
 		*index = dev->index;
 		WRITE_ONCE(dev->state, qcow2_dev_state(dev));
 	}
@@ -266,6 +316,7 @@ err_put:
 /* Nobody has the disk open, or it is dead: let go of everything. */
 static void qcow2_dev_remove(struct qcow2_dev *dev)
 {
+	struct qcow2_chain *chain = NULL;
 	struct gendisk *disk = dev->disk;
 	struct qcow2_image *image;
 
@@ -278,8 +329,8 @@ static void qcow2_dev_remove(struct qcow2_dev *dev)
 			       dev->index);
 		qcow2_image_close(image);
 	}
-	qcow2_chain_put(dev->chain);
-	dev->chain = NULL;
+	qcow2_dev_swap_chain(dev, &chain, NULL);
+	qcow2_chain_put(chain);
 	dev->disk = NULL;
 	qcow2_dev_unnumber(dev);
 	put_disk(disk);
@@ -309,6 +360,8 @@ static int qcow2_dev_detach_idle(struct qcow2_dev *dev, u32 flags,
 	ret = qcow2_disk_claim(dev);
 	if (ret && flags & QCOW2_DETACH_F_DEFERRED) {
 		WRITE_ONCE(dev->deferred, true);
+		/* Against a close that looks at the two in reverse order. */
+		smp_mb();
 		/* The last close may have been missed just now. */
 		ret = qcow2_disk_claim(dev);
 		if (ret)
@@ -437,12 +490,11 @@ out:
 	return ret;
 }
 
-static int qcow2_dev_do_thaw(struct qcow2_dev *dev, struct qcow2_chain *chain,
-			     struct qcow2_err *err)
+static int qcow2_dev_do_thaw(struct qcow2_dev *dev, struct qcow2_err *err)
 {
 	struct qcow2_image *image;
 
-	image = qcow2_image_open(dev, chain, err);
+	image = qcow2_image_open(dev, dev->chain, err);
 	if (IS_ERR(image))
 		return PTR_ERR(image);
 	if (!qcow2_disk_fits(dev->disk, image)) {
@@ -472,6 +524,7 @@ static int qcow2_dev_do_thaw(struct qcow2_dev *dev, struct qcow2_chain *chain,
 int qcow2_dev_thaw(struct qcow2_dev *dev, struct qcow2_chain *chain,
 		   struct qcow2_err *err)
 {
+	struct qcow2_chain *other = chain;
 	unsigned int noio;
 	int ret;
 
@@ -479,15 +532,20 @@ int qcow2_dev_thaw(struct qcow2_dev *dev, struct qcow2_chain *chain,
 	ret = qcow2_dev_expect(dev, QCOW2_STATE_FROZEN, -EINVAL, err);
 	if (ret)
 		goto out;
+	if (chain)
+		ret = qcow2_dev_swap_chain(dev, &other, err);
+	if (ret)
+		goto out;
 	WRITE_ONCE(dev->state, QCOW2_STATE_THAWING);
-	ret = qcow2_dev_do_thaw(dev, chain ?: dev->chain, err);
+	ret = qcow2_dev_do_thaw(dev, err);
 	if (ret) {
+		if (chain)
+			qcow2_dev_swap_chain(dev, &other, NULL);
 		WRITE_ONCE(dev->state, QCOW2_STATE_FROZEN);
 		goto out;
 	}
-	if (chain)
-		swap(dev->chain, chain);
-	qcow2_chain_put(chain);
+	/* The chain that it had. */
+	qcow2_chain_put(other);
 	WRITE_ONCE(dev->state, qcow2_dev_state(dev));
 	qcow2_disk_release(dev);
 	qcow2_disk_thaw_fs(dev);

@@ -56,7 +56,7 @@ s64 qcow2_l2_host(struct qcow2_layer *layer, u64 key)
 	u64 table = raw & QCOW2_ENTRY_OFFSET;
 
 	if (!qcow2_l1_valid(raw, layer->cluster_bits) ||
-	    (table && (table >= READ_ONCE(layer->file_size) ||
+	    (table && (table >= qcow2_layer_end(layer) ||
 		       (layer->index == 0 && layer->image->writable &&
 			qcow2_alloc_is_static(layer->image,
 					      table >> layer->cluster_bits, 1))))) {
@@ -111,8 +111,7 @@ static u32 qcow2_run(struct qcow2_layer *layer, const __be64 *entries,
 static int qcow2_check_bounds(struct qcow2_layer *layer, u64 guest,
 			      struct qcow2_extent *ext)
 {
-	u64 end = round_up(READ_ONCE(layer->file_size),
-			   qcow2_cluster_size(layer));
+	u64 end = round_up(qcow2_layer_end(layer), qcow2_cluster_size(layer));
 	u64 clusters;
 
 	if (ext->kind == QCOW2_DATA) {

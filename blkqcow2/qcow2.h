@@ -364,6 +364,7 @@ int qcow2_refcount_read(struct qcow2_image *image, u64 cluster, u64 *value);
 int qcow2_refcount_lower(struct qcow2_image *image, u64 first, u64 nr,
 			 bool rest);
 int qcow2_refcount_add_block(struct qcow2_image *image, u64 block);
+u64 qcow2_layer_end(struct qcow2_layer *layer);
 bool qcow2_alloc_is_static(struct qcow2_image *image, u64 first, u64 nr);
 int qcow2_image_extend(struct qcow2_image *image, u64 end);
 void qcow2_alloc_rested(struct qcow2_image *image, unsigned long generation);
@@ -617,6 +618,7 @@ void qcow2_request_module_init(void);
  * @nr_direct: requests sent from queue_rq
  * @nr_worker: requests that took a worker
  * @detach_work: carries out a deferred detach
+ * @free_work: frees the device
  * @fail_work: makes the disk read-only
  */
 struct qcow2_dev {
@@ -640,6 +642,7 @@ struct qcow2_dev {
 	unsigned long __percpu *nr_direct;
 	unsigned long __percpu *nr_worker;
 	struct work_struct detach_work;
+	struct work_struct free_work;
 	struct work_struct fail_work;
 };
 

@@ -51,7 +51,7 @@ s64 qcow2_refcount_host(struct qcow2_layer *layer, u64 key)
 		raw = be64_to_cpu(alloc->table.entries[block]);
 	mutex_unlock(&alloc->lock);
 	if (!qcow2_reftable_valid(raw, layer->cluster_bits) ||
-	    raw >= READ_ONCE(layer->file_size) ||
+	    raw >= qcow2_layer_end(layer) ||
 	    (raw && qcow2_alloc_is_static(layer->image,
 					  raw >> layer->cluster_bits, 1))) {
 		qcow2_image_corrupt(layer, "refcount table entry", block);
@@ -239,7 +239,7 @@ static int qcow2_claim_clusters(struct qcow2_image *image, u64 first, u64 nr)
 		return ret;
 	mutex_lock(&alloc->lock);
 	fresh = first >= alloc->fresh;
-	alloc->fresh = max(alloc->fresh, first + nr);
+	WRITE_ONCE(alloc->fresh, max(alloc->fresh, first + nr));
 	mutex_unlock(&alloc->lock);
 	return fresh ? 0 : qcow2_io_zero(layer, pos, bytes);
 }

@@ -115,6 +115,48 @@ static int attach_chain(struct control *control, const struct chain *chain,
 	return EXIT_OK;
 }
 
+static bool same_file(const struct layer *a, const struct layer *b)
+{
+	return a->id.blockdev == b->id.blockdev && a->id.dev == b->id.dev &&
+	       a->id.ino == b->id.ino;
+}
+
+static bool same_chain(const struct chain *a, const struct chain *b)
+{
+	unsigned int i;
+
+	if (a->nr != b->nr)
+		return false;
+	for (i = 0; i < a->nr; i++) {
+		if (!same_file(&a->layers[i], &b->layers[i]))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * A thaw follows the chain from the image's full path, which knows nothing of
+ * a symbolic link that the image was attached by. Relative names of backing
+ * files must lead to the same files from there.
+ */
+static int check_full_path(const struct chain *chain, const char *image)
+{
+	char *path = realpath(image, NULL);
+	struct message why = { 0 };
+	struct chain again;
+	int ret = -1;
+
+	if (path && !chain_open(&again, path, chain->readonly, &why)) {
+		ret = same_chain(chain, &again) ? 0 : -1;
+		chain_close(&again);
+	}
+	if (ret)
+		complain("%s: its backing files are not found by its full path, %s: attach it by that, or give the backing files absolute names",
+			 image, path ? path : "which cannot be told");
+	free(path);
+	return ret;
+}
+
 static int attach(const char *image, bool readonly, struct qcow2_ctl_attach *arg)
 {
 	struct control control;
@@ -127,7 +169,9 @@ static int attach(const char *image, bool readonly, struct qcow2_ctl_attach *arg
 		complain("%s", why.text);
 		return EXIT_FAILED;
 	}
-	if (control_open(&control, &why)) {
+	if (check_full_path(&chain, image)) {
+		status = EXIT_FAILED;
+	} else if (control_open(&control, &why)) {
 		complain("%s", why.text);
 		status = EXIT_FAILED;
 	} else {

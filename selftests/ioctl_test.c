@@ -434,14 +434,10 @@ static void test_answer(void)
 	arg.attach.cache_bytes = 1;
 	if (!ioctl(control, QCOW2_CTL_ATTACH, &arg))
 		detach(arg.attach.index, 0);
-	/* A program of before there was cache_bytes. */
+	/* There has never been a program that does not know cache_bytes. */
 	begin_attach(&layer, 1);
-	arg.attach.cache_bytes = UINT64_MAX;
 	arg.head.size = offsetof(struct qcow2_ctl_attach, cache_bytes);
-	call(QCOW2_CTL_ATTACH, 0, "attach, shorter");
-	verdict(arg.attach.cache_bytes == UINT64_MAX, "attach, shorter",
-		"more was written than the caller has");
-	detach(arg.attach.index, 0);
+	call(QCOW2_CTL_ATTACH, EINVAL, "attach, shorter");
 	while (nr_devices()) {
 		begin(&commands[4]);
 		arg.head.flags = QCOW2_INFO_F_NEXT;
@@ -498,15 +494,10 @@ static void test_info(void)
 	begin(&commands[4]);
 	arg.info.index = 3;
 	call(QCOW2_CTL_INFO, ENODEV, "info, not next");
-	/* Only so much is written. */
 	begin(&commands[4]);
 	arg.info.index = 5;
 	arg.head.size = offsetof(struct qcow2_ctl_info, size_bytes);
-	arg.info.size_bytes = 4711;
-	call(QCOW2_CTL_INFO, 0, "info, shorter");
-	verdict(arg.info.size_bytes == 4711 &&
-		arg.info.state == QCOW2_STATE_LIVE, "info, shorter",
-		"too much or too little written");
+	call(QCOW2_CTL_INFO, EINVAL, "info, shorter");
 	begin(&commands[4]);
 	arg.info.index = 5;
 	arg.head.size = sizeof(struct qcow2_ctl_info) + 8;

@@ -21,7 +21,7 @@ static int vmstub_provoke(const char *what, const struct kernel_param *kp)
 		WRITE_ONCE(*(int *)8, 0);
 	} else if (sysfs_streq(what, "atomic")) {
 		preempt_disable();
-		usleep_range(10, 20);
+		msleep(20);
 		preempt_enable();
 	} else if (sysfs_streq(what, "use-after-free")) {
 		char *p = kmalloc(64, GFP_KERNEL);
