@@ -40,6 +40,8 @@ u64 qcow2_layer_end(struct qcow2_layer *layer)
 	if (layer->index || !image->writable ||
 	    !S_ISREG(file_inode(layer->file)->i_mode))
 		return READ_ONCE(layer->file_size);
+	/* After the entry that is to be judged: it may have been made just now. */
+	smp_rmb();
 	/* Both are 0 until the layer has been opened. */
 	return max3(image->tail,
 		    READ_ONCE(image->alloc.fresh) << layer->cluster_bits,
@@ -53,6 +55,9 @@ u64 qcow2_layer_end(struct qcow2_layer *layer)
  * @nr: clusters
  *
  * A refcount of 0 for one of them is a lie that would destroy the image.
+ *
+ * Context: any.
+ * Return: true if one of them does.
  */
 bool qcow2_alloc_is_static(struct qcow2_image *image, u64 first, u64 nr)
 {

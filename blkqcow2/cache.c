@@ -291,14 +291,21 @@ struct qcow2_slice *qcow2_cache_pin(struct qcow2_cache *cache, u64 key)
  */
 struct qcow2_slice *qcow2_cache_add_blank(struct qcow2_cache *cache, u64 key)
 {
-	struct qcow2_slice *slice = qcow2_slice_alloc(cache, key);
+	struct qcow2_slice *slice = qcow2_slice_alloc(cache, key), *there;
 	int ret;
 
 	if (!slice)
 		return ERR_PTR(-ENOMEM);
 	/* Somebody may just be finding out that it does not exist. */
-	while ((ret = qcow2_cache_insert(cache, slice)) == -EBUSY)
+	while ((ret = qcow2_cache_insert(cache, slice)) == -EBUSY) {
+		/* Or an attempt to make the table has failed after this one. */
+		there = qcow2_cache_pin_cached(cache, key);
+		if (there) {
+			qcow2_slice_free(slice);
+			return there;
+		}
 		qcow2_cache_wait(cache, key);
+	}
 	if (!ret)
 		return slice;
 	qcow2_slice_free(slice);

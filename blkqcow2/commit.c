@@ -568,14 +568,7 @@ static void qcow2_sync_end(struct qcow2_commit_waiter *waiter, int error)
 	complete(&sync->done);
 }
 
-/**
- * qcow2_commit_sync() - commit and wait
- * @image: the image
- *
- * Context: may sleep; not a worker of the image.
- * Return: 0 or a negative errno.
- */
-int qcow2_commit_sync(struct qcow2_image *image)
+static int qcow2_commit_sync(struct qcow2_image *image)
 {
 	struct qcow2_sync sync = { .waiter.end = qcow2_sync_end };
 
@@ -635,8 +628,12 @@ int qcow2_commit_init(struct qcow2_image *image)
 }
 
 /**
- * qcow2_commit_stop() - start no commit any more
+ * qcow2_commit_stop() - end the commit that runs, and forget the next one
  * @image: without requests in flight; what is dirty is lost
+ *
+ * An epoch that ends afterwards starts another one.
+ *
+ * Context: may sleep; not a worker of the image.
  */
 void qcow2_commit_stop(struct qcow2_image *image)
 {

@@ -26,7 +26,10 @@ static int qcow2_inflate(const void *from, size_t bytes, void *to, size_t len)
 	if (ret == Z_OK)
 		ret = zlib_inflate(&stream, Z_FINISH);
 	kvfree(stream.workspace);
-	return ret == Z_STREAM_END && !stream.avail_out ? 0 : -EIO;
+	/* Its length is known to a sector only; what counts is what it gives. */
+	if ((ret == Z_STREAM_END || ret == Z_BUF_ERROR) && !stream.avail_out)
+		return 0;
+	return -EIO;
 }
 
 static int qcow2_decompress_cluster(const struct qcow2_extent *ext, void *to)

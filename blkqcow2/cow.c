@@ -104,18 +104,9 @@ static void qcow2_cow_end(struct qcow2_io *io, int error)
 	qcow2_req_put(req, 0);
 }
 
-/**
- * qcow2_read_chain() - read what the guest sees, and wait for it
- * @image: the image
- * @first: layer to begin with
- * @guest: guest offset in bytes
- * @to: destination; consumed
- *
- * Context: may sleep and do I/O.
- * Return: 0 or a negative errno.
- */
-int qcow2_read_chain(struct qcow2_image *image, u32 first, u64 guest,
-		     struct iov_iter *to)
+/* Read what the guest sees of the layers from @first on, and wait for it. */
+static int qcow2_read_chain(struct qcow2_image *image, u32 first, u64 guest,
+			    struct iov_iter *to)
 {
 	struct qcow2_extent ext;
 	struct iov_iter part;

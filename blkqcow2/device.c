@@ -112,6 +112,24 @@ static void qcow2_dev_unnumber(struct qcow2_dev *dev)
 	mutex_unlock(&qcow2_devs_lock);
 }
 
+/*
+ * While requests are held, reclaim must not wait for one of them; the same for
+ * whoever has to get the lock before they can go on.
+ */
+static unsigned int qcow2_dev_lock(struct qcow2_dev *dev)
+{
+	unsigned int noio = memalloc_noio_save();
+
+	mutex_lock(&dev->ctl_lock);
+	return noio;
+}
+
+static void qcow2_dev_unlock(struct qcow2_dev *dev, unsigned int noio)
+{
+	mutex_unlock(&dev->ctl_lock);
+	memalloc_noio_restore(noio);
+}
+
 static void qcow2_dev_detach_work(struct work_struct *work)
 {
 	struct qcow2_dev *dev =
@@ -125,11 +143,11 @@ static void qcow2_dev_detach_work(struct work_struct *work)
 static void qcow2_dev_fail_work(struct work_struct *work)
 {
 	struct qcow2_dev *dev = container_of(work, struct qcow2_dev, fail_work);
+	unsigned int noio = qcow2_dev_lock(dev);
 
-	mutex_lock(&dev->ctl_lock);
 	if (dev->disk && dev->state != QCOW2_STATE_DETACHING)
 		set_disk_ro(dev->disk, true);
-	mutex_unlock(&dev->ctl_lock);
+	qcow2_dev_unlock(dev, noio);
 	qcow2_dev_put(dev);
 }
 
@@ -178,24 +196,6 @@ static enum qcow2_state qcow2_dev_state(struct qcow2_dev *dev)
 						     QCOW2_STATE_LIVE;
 }
 
-/*
- * While requests are held, reclaim must not wait for one of them; the same for
- * whoever has to get the lock before they can go on.
- */
-static unsigned int qcow2_dev_lock(struct qcow2_dev *dev)
-{
-	unsigned int noio = memalloc_noio_save();
-
-	mutex_lock(&dev->ctl_lock);
-	return noio;
-}
-
-static void qcow2_dev_unlock(struct qcow2_dev *dev, unsigned int noio)
-{
-	mutex_unlock(&dev->ctl_lock);
-	memalloc_noio_restore(noio);
-}
-
 static int qcow2_dev_workers(struct qcow2_dev *dev, struct qcow2_err *err)
 {
 	dev->io_wq = alloc_workqueue("qcow2-%d-io",
@@ -223,14 +223,22 @@ static bool qcow2_chains_share(const struct qcow2_chain *a,
 	return false;
 }
 
+static void qcow2_dev_swap_chain(struct qcow2_dev *dev,
+				 struct qcow2_chain **chain)
+{
+	mutex_lock(&qcow2_devs_lock);
+	swap(dev->chain, *chain);
+	mutex_unlock(&qcow2_devs_lock);
+}
+
 /*
  * Exchange the device's chain for *@chain, unless another device has one of its
  * open files: image locks belong to those, and the two would not see each
  * other's.
  */
-static int qcow2_dev_swap_chain(struct qcow2_dev *dev,
-				struct qcow2_chain **chain,
-				struct qcow2_err *err)
+static int qcow2_dev_adopt_chain(struct qcow2_dev *dev,
+				 struct qcow2_chain **chain,
+				 struct qcow2_err *err)
 {
 	struct qcow2_dev *other;
 	unsigned long i;
@@ -238,8 +246,7 @@ static int qcow2_dev_swap_chain(struct qcow2_dev *dev,
 
 	mutex_lock(&qcow2_devs_lock);
 	xa_for_each(&qcow2_devs, i, other) {
-		if (*chain && other != dev &&
-		    qcow2_chains_share(other->chain, *chain))
+		if (other != dev && qcow2_chains_share(other->chain, *chain))
 			ret = qcow2_fail(err, -EBUSY,
 					 "a file descriptor serves /dev/qcow2%lu already",
 					 i);
@@ -294,11 +301,11 @@ int qcow2_dev_attach(struct qcow2_chain *chain, bool readonly, s32 *index,
 	mutex_lock(&dev->ctl_lock);
 	ret = qcow2_dev_workers(dev, err);
 	if (!ret)
-		ret = qcow2_dev_swap_chain(dev, &other, err);
+		ret = qcow2_dev_adopt_chain(dev, &other, err);
 	if (!ret) {
 		ret = qcow2_dev_open(dev, chain, err);
 		if (ret)
-			qcow2_dev_swap_chain(dev, &other, NULL);
+			qcow2_dev_swap_chain(dev, &other);
 	}
 	if (!ret) {
 		*index = dev->index;
@@ -329,7 +336,7 @@ static void qcow2_dev_remove(struct qcow2_dev *dev)
 			       dev->index);
 		qcow2_image_close(image);
 	}
-	qcow2_dev_swap_chain(dev, &chain, NULL);
+	qcow2_dev_swap_chain(dev, &chain);
 	qcow2_chain_put(chain);
 	dev->disk = NULL;
 	qcow2_dev_unnumber(dev);
@@ -341,7 +348,8 @@ static int qcow2_dev_settle(struct qcow2_dev *dev, struct qcow2_err *err)
 {
 	int ret;
 
-	if (!dev->image)
+	/* Of what cannot be written whoever wrote it has been told. */
+	if (!dev->image || dev->image->commit.error)
 		return 0;
 	ret = qcow2_image_settle(dev->image);
 	if (ret)
@@ -533,14 +541,14 @@ int qcow2_dev_thaw(struct qcow2_dev *dev, struct qcow2_chain *chain,
 	if (ret)
 		goto out;
 	if (chain)
-		ret = qcow2_dev_swap_chain(dev, &other, err);
+		ret = qcow2_dev_adopt_chain(dev, &other, err);
 	if (ret)
 		goto out;
 	WRITE_ONCE(dev->state, QCOW2_STATE_THAWING);
 	ret = qcow2_dev_do_thaw(dev, err);
 	if (ret) {
 		if (chain)
-			qcow2_dev_swap_chain(dev, &other, NULL);
+			qcow2_dev_swap_chain(dev, &other);
 		WRITE_ONCE(dev->state, QCOW2_STATE_FROZEN);
 		goto out;
 	}
@@ -606,10 +614,15 @@ static void qcow2_info_image(struct qcow2_dev *dev, struct qcow2_ctl_info *info)
 int qcow2_dev_info(struct qcow2_dev *dev, struct qcow2_ctl_info *info,
 		   char *buf, char **path, struct qcow2_err *err)
 {
-	unsigned int noio;
+	unsigned int noio = memalloc_noio_save();
 	int ret;
 
-	noio = qcow2_dev_lock(dev);
+	/* A freeze may take as long as the file system below wants. */
+	ret = mutex_lock_killable(&dev->ctl_lock);
+	if (ret) {
+		memalloc_noio_restore(noio);
+		return ret;
+	}
 	ret = -ENODEV;
 	if (!dev->disk)
 		goto out;

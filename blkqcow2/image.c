@@ -223,10 +223,12 @@ static int qcow2_open_layers(struct qcow2_image *image, struct qcow2_err *err)
 		ret = qcow2_open_layer(image, i, err);
 	if (ret)
 		return ret;
-	for (i = 0; i < image->chain->nr; i++)
-		qcow2_layer_align(&image->layers[i], image->block_size);
 	image->tail = active->file_size;
 	image->size = round_down(active->size, image->block_size);
+	/* The rest is not to be seen on the disk. */
+	active->size = image->size;
+	for (i = 0; i < image->chain->nr; i++)
+		qcow2_layer_align(&image->layers[i], image->block_size);
 	ret = qcow2_alloc_open(image, image->dev->cache_bytes /
 			       QCOW2_REFCOUNT_SHARE, err);
 	if (ret)

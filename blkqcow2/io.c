@@ -218,6 +218,8 @@ void qcow2_io_prepare(struct qcow2_io *io, struct qcow2_layer *layer, u64 pos,
  * @nowait: the caller must not block and may hold anything; false in workers
  *
  * @io->end may be called before this returns.
+ *
+ * Context: process; may sleep if not @nowait.
  */
 void qcow2_io_submit(struct qcow2_io *io, bool nowait)
 {
@@ -293,8 +295,8 @@ int qcow2_io_sync(struct qcow2_layer *layer, u64 pos, struct iov_iter *iter)
  * @layer: the file
  * @dir: ITER_DEST to read, ITER_SOURCE to write
  * @pos: host offset in bytes, aligned to the layer's dio_align
- * @buf: from kmalloc(), a power of two of bytes
- * @len: bytes
+ * @buf: from kmalloc(), aligned as the layer's dma_align demands
+ * @len: bytes, whole blocks of the layer
  *
  * Context: may sleep, as qcow2_io_sync().
  * Return: 0 or a negative errno.

@@ -5,6 +5,8 @@
  * Lock order, outer first:
  *
  *	dev->ctl_lock		state changes of a device; sleeps
+ *	  disk->open_mutex	who has the disk open; the block layer's
+ *	  qcow2_devs_lock	table of devices, their chains; sleeps
  *	  alloc->grow_lock	adds refcount blocks; sleeps, held over I/O
  *	  image->extend_lock	grows the active file; sleeps, held over I/O
  *	    alloc->lock		refcounts in memory, cursor; sleeps, no I/O
@@ -153,7 +155,6 @@ struct qcow2_table {
  * @l2_bits: log2 of the entries of an L2 table
  * @l1: the active L1 table, entries change under l2.lock
  * @l2: slices of L2 tables, keyed by guest offset
- * @decompress: decompressed clusters, NULL until the first one
  */
 struct qcow2_layer {
 	struct qcow2_image *image;
@@ -443,7 +444,6 @@ void qcow2_commit_queue(struct qcow2_image *image,
 			struct qcow2_commit_waiter *waiter);
 void qcow2_commit_soon(struct qcow2_image *image);
 void qcow2_commit_now(struct qcow2_image *image);
-int qcow2_commit_sync(struct qcow2_image *image);
 int qcow2_commit_all(struct qcow2_image *image);
 
 /* ---- image.c ---- */
@@ -551,8 +551,6 @@ struct qcow2_req;
 int qcow2_write_allocating(struct qcow2_req *req, u64 guest,
 			   const struct iov_iter *from, u64 *len);
 int qcow2_zero_clusters(struct qcow2_req *req, u64 guest, bool unmap, u64 *len);
-int qcow2_read_chain(struct qcow2_image *image, u32 first, u64 guest,
-		     struct iov_iter *to);
 size_t qcow2_cow_size(void);
 
 /* ---- request.c ---- */

@@ -92,7 +92,7 @@ static int find_image(struct control *control, int index, bool *readonly,
 		message_set(why, DEVICE_FORMAT ": %s", index, control->text);
 		return ret;
 	}
-	if (info.state == QCOW2_STATE_LIVE) {
+	if (info.state == QCOW2_STATE_LIVE || info.state == QCOW2_STATE_FAILED) {
 		message_set(why, DEVICE_FORMAT ": is not frozen", index);
 		return -EINVAL;
 	}

@@ -333,13 +333,14 @@ static void print_history(const struct model *m, uint64_t off, uint32_t len)
 	while (n--) {
 		const struct op *op = &m->ops[found[n]];
 
-		printf("    %6u %-14s offset 0x%" PRIx64 " length 0x%x, time %u to ",
-		       found[n], op_name(op->kind), m->base + op->off, op->len,
-		       op->issued);
+		printf("    %6u %-14s offset 0x%" PRIx64 " length 0x%x, ",
+		       found[n], op_name(op->kind), m->base + op->off, op->len);
 		if (op->ended)
-			printf("%u\n", op->ended);
+			printf("time %u to %u\n", op->issued, op->ended);
+		else if (op->issued)
+			printf("time %u, in flight\n", op->issued);
 		else
-			printf("... (in flight)\n");
+			printf("not issued yet\n");
 	}
 }
 

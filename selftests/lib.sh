@@ -59,7 +59,7 @@ on_error()
 	for ((i = 0; i < ${#BASH_LINENO[@]} - 1; i++)); do
 		where+=" ${BASH_SOURCE[i + 1]##*/}:${BASH_LINENO[i]}"
 	done
-	printf '# FAIL: status %s of: %s (%s)\n' "$status" "$BASH_COMMAND" \
+	printf '# FAIL: status %s of: %.80s (%s)\n' "$status" "$BASH_COMMAND" \
 		"${where# }"
 	exit 1
 }
