@@ -161,6 +161,7 @@ static uint32_t any_length(void)
 /**
  * struct cursor - where the random walk is
  * @sequential: end of the sequential run
+ * @run: operations that are still to follow in it, one right after the other
  * @hot: the cluster that gets many small operations
  * @order: its pages, in the order in which they get them
  * @left: how many of them are left
@@ -169,6 +170,7 @@ static uint32_t any_length(void)
  */
 struct cursor {
 	uint64_t sequential;
+	unsigned int run;
 	uint64_t hot;
 	uint8_t order[CLUSTER / PAGE];
 	unsigned int left;
@@ -205,6 +207,15 @@ static void hot_next(uint64_t *off, uint32_t *len)
 	*len = SECTOR * (1 + rnd(PAGE / SECTOR - first));
 }
 
+/* Side by side in the queue they may be merged into one request. */
+static void sequential_next(uint64_t *off, uint32_t *len)
+{
+	if (!rnd(16) || cursor.sequential >= model.size)
+		cursor.sequential = rnd(model.size / SECTOR) * SECTOR;
+	*off = cursor.sequential;
+	cursor.sequential += *len;
+}
+
 static void pick_range(uint64_t *off, uint32_t *len)
 {
 	uint64_t boundary = rnd(nr_clusters() + 1) * CLUSTER;
@@ -215,22 +226,25 @@ static void pick_range(uint64_t *off, uint32_t *len)
 		hot_next(off, len);
 		return;
 	}
+	if (cursor.run) {
+		cursor.run--;
+		sequential_next(off, len);
+		return;
+	}
 	switch (rnd(20)) {
 	case 0 ... 1:
 		hot_begin();
 		hot_next(off, len);
 		break;
-	case 2 ... 6:
-		if (!rnd(16) || cursor.sequential >= model.size)
-			cursor.sequential = rnd(model.size / SECTOR) * SECTOR;
-		*off = cursor.sequential;
-		cursor.sequential += *len;
+	case 2 ... 3:
+		cursor.run = rnd(8);
+		sequential_next(off, len);
 		break;
-	case 7 ... 9:		/* across a cluster's edge, or up to it */
+	case 4 ... 8:		/* across a cluster's edge, or up to it */
 		before = rnd(8 + 1) * SECTOR;
 		*off = boundary > before ? boundary - before : 0;
 		break;
-	case 10 ... 11:		/* whole clusters */
+	case 9 ... 11:		/* whole clusters */
 		*off = boundary;
 		*len = (*len + CLUSTER - 1) / CLUSTER * CLUSTER;
 		break;
@@ -670,14 +684,33 @@ static void exec_due(uint32_t nr)
 	}
 }
 
+/*
+ * Of two copies one is made when a flush has ended, and what it covers must be
+ * there; the other one while a flush is under way, and with it the metadata.
+ */
+static void flush_for_clone(void)
+{
+	uint32_t nr = model.nr_ops;
+
+	model_add(&model, OP_FLUSH, 0, 0);
+	issue(nr);
+	submit_batch();
+	if (opt.nr_clone % 2)
+		while (!model.ops[nr].ended)
+			reap();
+	else
+		usleep(detail(6000));
+}
+
 /* As the file is at this moment, by the file system's own means. */
 static void clone_image(void)
 {
-	struct op *op = model_add(&model, OP_CLONE, 0, 0);
 	char name[4096];
+	struct op *op;
 	int from, to;
 
-	submit_batch();
+	flush_for_clone();
+	op = model_add(&model, OP_CLONE, 0, 0);
 	snprintf(name, sizeof(name), "%s.clone%u", opt.clone, opt.nr_clone++);
 	from = open(opt.clone, O_RDONLY | O_CLOEXEC);
 	to = open(name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
@@ -791,10 +824,10 @@ static void prepare(void)
 	unsigned int i;
 
 	open_device();
-	/* Ticks of clones are in the same table. */
-	model.max_ops = opt.nr_ops + 1;
+	model.max_ops = opt.nr_ops;
+	/* Copies and their flushes are in the same table. */
 	if (opt.clone_every)
-		model.max_ops += opt.nr_ops / opt.clone_every;
+		model.max_ops += opt.nr_ops / opt.clone_every * 2;
 	model_alloc(&model);
 	if (opt.init)
 		model_load(&model, opt.init);

@@ -64,9 +64,20 @@ on_error()
 	exit 1
 }
 
+# What is busy stays in $mounts.
+unmount_all()
+{
+	local i
+
+	for ((i = ${#mounts[@]} - 1; i >= 0; i--)); do
+		umount "${mounts[i]}" 2>/dev/null && unset 'mounts[i]'
+	done
+	mounts=("${mounts[@]}")
+}
+
 cleanup()
 {
-	local status=$? pid mount i
+	local status=$? pid
 
 	trap - ERR EXIT
 	set +e
@@ -76,15 +87,14 @@ cleanup()
 		kill "$pid"
 		wait "$pid"
 	done 2>/dev/null
-	for ((i = ${#mounts[@]} - 1; i >= 0; i--)); do
-		mount=${mounts[i]}
-		umount "$mount" || umount -l "$mount"
-	done 2>/dev/null
+	cd /
+	unmount_all
 	if device_exists; then
 		[ "$status" = 0 ] && say "left devices attached" && status=1
 		qcow2ctl detach -f -a
 	fi
-	cd /
+	# Those that held the images of the devices.
+	unmount_all
 	rm -rf "$disk" "$mem"
 	exit "$status"
 }
@@ -215,20 +225,20 @@ check_usable()
 
 ### Images
 
-# 32 MiB of something, made once for all tests: as a raw file, and as images
-# in several forms. They must not be written.
+# content SIZE: a raw file with something in it, $raw_content, made once for
+# all tests. It must not be written.
 content()
 {
-	raw_content=$SHARED/content.raw
+	raw_content=$SHARED/content.$1
 	[ -e "$raw_content" ] ||
-		"$bin/diff_io" --make "$raw_content" --size 32M --seed 7
+		"$bin/diff_io" --make "$raw_content" --size "$1" --seed 7
 }
 
 # compressed IMAGE: a part of that content in compressed clusters. Compressing
 # all of it would take longer than the test.
 compressed()
 {
-	content
+	content 32M
 	cp "$raw_content" "$mem/part.raw"
 	truncate -s 6M "$mem/part.raw"
 	qemu-img convert -c -f raw -O qcow2 "$mem/part.raw" "$1"
@@ -248,10 +258,28 @@ to_raw()
 # No error, and no leak either (of which a copy would be allowed some).
 check_clean()
 {
-	local out status=0
+	check_status "$1" 0
+}
 
-	out=$(qemu-img check -f qcow2 "$1" 2>&1) || status=$?
-	[ "$status" = 0 ] || fail "qemu-img check $1: status $status: $out"
+# Errors are not allowed, leaks are.
+check_copy()
+{
+	check_status "$1" 0 3
+}
+
+# check_status IMAGE STATUS...: qemu-img check must end with one of these.
+check_status()
+{
+	local image=$1 out status=0 lines
+
+	shift
+	out=$(qemu-img check -f qcow2 "$image" 2>&1) || status=$?
+	[[ " $* " != *" $status "* ]] || return 0
+	mapfile -t lines <<<"$out"
+	printf '# %s\n' "${lines[@]:0:6}"
+	[ ${#lines[@]} -le 10 ] || printf '# ...\n'
+	[ ${#lines[@]} -le 6 ] || printf '# %s\n' "${lines[@]: -4}"
+	fail "qemu-img check $image: status $status"
 }
 
 # mount_at DIRECTORY ARGUMENT...
@@ -262,7 +290,7 @@ mount_at()
 	shift
 	mkdir -p "$at"
 	mount "$@" "$at"
-	mounts+=("$at")
+	mounts+=("$(realpath "$at")")
 }
 
 unmount()
@@ -335,17 +363,21 @@ diff_image()
 	diff_backed "$@"
 }
 
-# diff_backed IMAGE [BASE]...: the same, and the bases must not change.
+# diff_backed IMAGE [BASE]...: the same, and the bases must not change. $init is
+# the raw file with the content, if there is one already.
 diff_backed()
 {
 	local image=$1 base
 
 	shift
-	to_raw "$image" "$mem/init.raw"
+	if [ -z "${init-}" ]; then
+		init=$mem/init.raw
+		to_raw "$image" "$init"
+	fi
 	for base; do
 		cp --sparse=always "$base" "$mem/${base##*/}.before"
 	done
-	diff_rounds "$image" "$mem/init.raw"
+	diff_rounds "$image" "$init"
 	diff_verdict "$image"
 	for base; do
 		cmp "$base" "$mem/${base##*/}.before" || fail "$base has changed"

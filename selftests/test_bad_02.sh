@@ -5,7 +5,7 @@
 
 . "${0%/*}/lib.sh"
 
-content
+content 32M
 qemu-img convert -f raw -O qcow2 "$raw_content" whole.qcow2
 size=$(stat -c %s whole.qcow2)
 # Header, refcount table, refcount block, L1 table, L2 table: a cluster each.

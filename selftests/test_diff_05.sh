@@ -5,7 +5,8 @@
 
 . "${0%/*}/lib.sh"
 
-content
+content 32M
+init=$raw_content
 qemu-img create -q -f qcow2 -o preallocation=full a.qcow2 32M
 qemu-img convert -n -f raw -O qcow2 "$raw_content" a.qcow2
 diff_image a.qcow2

@@ -5,7 +5,7 @@
 
 . "${0%/*}/lib.sh"
 
-content
+content 32M
 cp "$raw_content" base.raw
 truncate -s $((21 * 1024 * 1024 + 5 * 4096 + 3 * 512 + 123)) base.raw
 qemu-img create -q -f qcow2 -b base.raw -F raw a.qcow2 32M

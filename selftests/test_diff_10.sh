@@ -5,7 +5,7 @@
 
 . "${0%/*}/lib.sh"
 
-content
+content 32M
 qemu-img convert -f raw -O qcow2 "$raw_content" base.qcow2
 qemu-img create -q -f qcow2 -b base.qcow2 -F qcow2 middle.qcow2 $((15 * 1024 * 1024 + 11 * 512))
 # Data, zeroes and nothing in the middle, up to its very end.

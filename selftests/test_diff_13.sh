@@ -5,6 +5,6 @@
 
 . "${0%/*}/lib.sh"
 
-content
+content 32M
 compressed a.qcow2
 diff_image a.qcow2

@@ -5,7 +5,7 @@
 
 . "${0%/*}/lib.sh"
 
-content
+content 32M
 qemu-img convert -f raw -O qcow2 "$raw_content" base.qcow2
 qemu-io -f qcow2 -c "write -z 8M 4M" -c "write -z -u 20M 4M" base.qcow2 >/dev/null
 qemu-img create -q -f qcow2 -b base.qcow2 -F qcow2 a.qcow2

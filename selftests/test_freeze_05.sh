@@ -5,7 +5,7 @@
 
 . "${0%/*}/lib.sh"
 
-content
+content 16M
 qemu-img convert -f raw -O qcow2 "$raw_content" a.qcow2
 attach a.qcow2
 "$bin/diff_io" --dev "$dev" --seed 1 --ops 400 --depth 8 --init "$raw_content" \

@@ -5,7 +5,7 @@
 
 . "${0%/*}/lib.sh"
 
-content
+content 16M
 qemu-img convert -f raw -O qcow2 "$raw_content" a.qcow2
 cp --sparse=always a.qcow2 "$mem/before"
 mtime=$(stat -c %Y a.qcow2)

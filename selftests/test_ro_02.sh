@@ -5,7 +5,7 @@
 
 . "${0%/*}/lib.sh"
 
-content
+content 16M
 qemu-img convert -f raw -O qcow2 "$raw_content" base.qcow2
 cp --sparse=always base.qcow2 "$mem/before"
 devs=()
@@ -27,7 +27,7 @@ for i in 1 2; do
 		--init "$raw_content" --model "$mem/m$i" &
 	pids+=($!)
 done
-for i in 0 1 2; do
+for i in 0 2; do
 	cmp "${devs[i]}" "$raw_content" || fail "${devs[i]} differs"
 done
 for pid in "${pids[@]}"; do

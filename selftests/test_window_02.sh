@@ -5,7 +5,7 @@
 
 . "${0%/*}/lib.sh"
 
-content
+content 16M
 qemu-img convert -f raw -O qcow2 "$raw_content" a.qcow2
 attach a.qcow2
 # In the window QEMU is asked what the image holds: that is what the snapshot

@@ -5,10 +5,10 @@
 
 . "${0%/*}/lib.sh"
 
-content
+content 16M
 qemu-img convert -f raw -O qcow2 "$raw_content" a.qcow2
 qemu-img snapshot -c s1 a.qcow2
-qemu-io -f qcow2 -c "write -P 0x41 4M 9M" a.qcow2 >/dev/null
+qemu-io -f qcow2 -c "write -P 0x41 4M 6M" a.qcow2 >/dev/null
 qemu-img snapshot -c s2 a.qcow2
 to_raw a.qcow2 "$mem/init.raw"
 attach a.qcow2

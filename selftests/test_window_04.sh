@@ -5,7 +5,7 @@
 
 . "${0%/*}/lib.sh"
 
-content
+content 16M
 qemu-img convert -f raw -O qcow2 "$raw_content" base.qcow2
 qemu-img create -q -f qcow2 -b base.qcow2 -F qcow2 a.qcow2
 attach -r base.qcow2
