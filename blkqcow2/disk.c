@@ -195,15 +195,23 @@ int qcow2_disk_add(struct qcow2_dev *dev, struct qcow2_err *err)
  * qcow2_disk_hold() - let requests wait, and those end that do not
  * @dev: the device
  *
- * Context: may sleep. The queue is quiesced when this returns, not frozen.
+ * Context: may sleep; in a NOIO scope. The queue is quiesced when this returns,
+ * not frozen.
  */
 void qcow2_disk_hold(struct qcow2_dev *dev)
 {
 	struct request_queue *q = dev->disk->queue;
-	unsigned int memflags = blk_mq_freeze_queue(q);
 
+	/*
+	 * Without an owner: queue_rq takes locks of the file system below inside
+	 * the tag set's SRCU, and one above holds locks of the same classes when
+	 * it enters the queue. lockdep would see a circle through the SRCU that is
+	 * synchronised here, for it cannot tell the two file systems apart.
+	 */
+	blk_freeze_queue_start_non_owner(q);
+	blk_mq_freeze_queue_wait(q);
 	blk_mq_quiesce_queue(q);
-	blk_mq_unfreeze_queue(q, memflags);
+	blk_mq_unfreeze_queue_non_owner(q);
 }
 
 /**
