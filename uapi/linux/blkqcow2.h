@@ -54,10 +54,15 @@ enum qcow2_layer_format {
  * @fd: the open file. Layer 0 is open for reading, and for writing unless
  *	the device is attached read-only; all others for reading
  * @format: &enum qcow2_layer_format
+ * @data_fd: the external data file that the layer's header asks for, open as
+ *	@fd is; -1 if it asks for none
+ * @reserved: must be 0
  */
 struct qcow2_ctl_layer {
 	__s32 fd;
 	__u32 format;
+	__s32 data_fd;
+	__u32 reserved;
 };
 
 /* The device is read-only, and so is its layer 0. */
@@ -150,6 +155,8 @@ enum qcow2_state {
 
 /* Report the first device whose number is @index or greater. */
 #define QCOW2_INFO_F_NEXT	(1U << 0)
+/* Report the path of the layer's external data file, "" if it has none. */
+#define QCOW2_INFO_F_DATA_PATH	(1U << 1)
 
 /* qcow2_ctl_info.dev_flags */
 #define QCOW2_DEV_F_READONLY	(1U << 0)
