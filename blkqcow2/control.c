@@ -316,7 +316,7 @@ int qcow2_control_init(void)
 {
 	/* The same layout for 32 and 64 bit callers. */
 	BUILD_BUG_ON(sizeof(struct qcow2_ctl_head) != 24);
-	BUILD_BUG_ON(sizeof(struct qcow2_ctl_layer) != 8);
+	BUILD_BUG_ON(sizeof(struct qcow2_ctl_layer) != 16);
 	BUILD_BUG_ON(sizeof(struct qcow2_ctl_attach) !=
 		     QCOW2_CTL_ATTACH_SIZE_VER0);
 	BUILD_BUG_ON(sizeof(struct qcow2_ctl_detach) !=

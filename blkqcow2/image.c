@@ -23,6 +23,13 @@ static int qcow2_chain_add(struct qcow2_chain *chain, u32 i,
 	    layer->format != QCOW2_FORMAT_RAW)
 		return qcow2_fail(err, -EINVAL, "layer %u: unknown format %u", i,
 				  layer->format);
+	if (layer->reserved)
+		return qcow2_fail(err, -EINVAL,
+				  "layer %u: reserved field is not zero", i);
+	if (layer->data_fd != -1)
+		return qcow2_fail(err, -EINVAL,
+				  "layer %u: external data files are not supported",
+				  i);
 	file = fget(layer->fd);
 	if (!file)
 		return qcow2_fail(err, -EBADF, "layer %u: no such file descriptor",

@@ -467,5 +467,7 @@ void chain_export(const struct chain *chain,
 	for (i = 0; i < chain->nr; i++) {
 		out[i].fd = chain->layers[i].fd;
 		out[i].format = chain->layers[i].format;
+		out[i].data_fd = -1;
+		out[i].reserved = 0;
 	}
 }

@@ -56,6 +56,7 @@ static int attach(unsigned int round, const char *image)
 	struct qcow2_ctl_layer layer = {
 		.fd = open(image, O_RDWR | O_DIRECT | O_CLOEXEC),
 		.format = QCOW2_FORMAT_QCOW2,
+		.data_fd = -1,
 	};
 	struct qcow2_ctl_attach arg = {
 		.head = head(sizeof(arg), 0),

@@ -260,7 +260,7 @@ static void test_reserved(void)
 static void attach_one(int fd, uint32_t format, uint32_t flags, int want,
 		       const char *what)
 {
-	struct qcow2_ctl_layer layer = { .fd = fd, .format = format };
+	struct qcow2_ctl_layer layer = { fd, format, -1 };
 
 	begin_attach(&layer, 1);
 	arg.head.flags = flags;
@@ -272,7 +272,7 @@ static void attach_one(int fd, uint32_t format, uint32_t flags, int want,
 /* As attach_one(), for any error: several would be right. */
 static void attach_wrong(int fd, uint32_t flags, const char *what)
 {
-	struct qcow2_ctl_layer layer = { .fd = fd, .format = QCOW2_FORMAT_QCOW2 };
+	struct qcow2_ctl_layer layer = { fd, QCOW2_FORMAT_QCOW2, -1 };
 	int before = nr_devices();
 
 	begin_attach(&layer, 1);
@@ -291,7 +291,7 @@ static void test_layers(void)
 	int pipes[2], i;
 
 	for (i = 0; i <= QCOW2_MAX_LAYERS; i++)
-		layers[i] = (struct qcow2_ctl_layer){ -1, QCOW2_FORMAT_QCOW2 };
+		layers[i] = (struct qcow2_ctl_layer){ -1, QCOW2_FORMAT_QCOW2, -1 };
 	begin_attach(layers, 0);
 	call_words(QCOW2_CTL_ATTACH, EINVAL, "no layers");
 	begin_attach(layers, QCOW2_MAX_LAYERS + 1);
@@ -340,13 +340,13 @@ static void test_layers(void)
 static void test_chain(void)
 {
 	struct qcow2_ctl_layer layers[3] = {
-		{ open_image(overlay, O_RDWR), QCOW2_FORMAT_QCOW2 },
-		{ open_image(image, O_RDONLY), QCOW2_FORMAT_QCOW2 },
-		{ open_image(raw, O_RDONLY), QCOW2_FORMAT_RAW },
+		{ open_image(overlay, O_RDWR), QCOW2_FORMAT_QCOW2, -1 },
+		{ open_image(image, O_RDONLY), QCOW2_FORMAT_QCOW2, -1 },
+		{ open_image(raw, O_RDONLY), QCOW2_FORMAT_RAW, -1 },
 	};
 	struct qcow2_ctl_layer twice[2] = {
 		layers[0],
-		{ open_image(overlay, O_RDONLY), QCOW2_FORMAT_QCOW2 },
+		{ open_image(overlay, O_RDONLY), QCOW2_FORMAT_QCOW2, -1 },
 	};
 
 	begin_attach(layers, 1);
@@ -370,10 +370,10 @@ static void test_chain(void)
 static void test_index(void)
 {
 	struct qcow2_ctl_layer layer = {
-		open_image(image, O_RDWR), QCOW2_FORMAT_QCOW2
+		open_image(image, O_RDWR), QCOW2_FORMAT_QCOW2, -1
 	};
 	struct qcow2_ctl_layer other = {
-		open_image(image, O_RDWR), QCOW2_FORMAT_QCOW2
+		open_image(image, O_RDWR), QCOW2_FORMAT_QCOW2, -1
 	};
 	static const int wrong[] = { -2, INT32_MIN, 1 << 20, INT32_MAX };
 	unsigned int i;
@@ -412,7 +412,7 @@ static void test_index(void)
 static void test_answer(void)
 {
 	struct qcow2_ctl_layer layer = {
-		open_image(image, O_RDWR), QCOW2_FORMAT_QCOW2
+		open_image(image, O_RDWR), QCOW2_FORMAT_QCOW2, -1
 	};
 	union arg *fixed = mmap(NULL, sizeof(arg), PROT_READ | PROT_WRITE,
 				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -523,10 +523,10 @@ static void expect_state(uint32_t state, const char *what)
 static void test_window(void)
 {
 	struct qcow2_ctl_layer layer = {
-		open_image(image, O_RDWR), QCOW2_FORMAT_QCOW2
+		open_image(image, O_RDWR), QCOW2_FORMAT_QCOW2, -1
 	};
 	struct qcow2_ctl_layer wrong = {
-		open_image(raw, O_RDWR), QCOW2_FORMAT_QCOW2
+		open_image(raw, O_RDWR), QCOW2_FORMAT_QCOW2, -1
 	};
 
 	thaw(NULL, 0, EINVAL, "thaw what is live");
@@ -634,7 +634,7 @@ int main(int argc, char **argv)
 	test_answer();
 
 	fd = open_image(image, O_RDWR);
-	begin_attach(&(struct qcow2_ctl_layer){ fd, QCOW2_FORMAT_QCOW2 }, 1);
+	begin_attach(&(struct qcow2_ctl_layer){ fd, QCOW2_FORMAT_QCOW2, -1 }, 1);
 	arg.attach.index = 5;
 	call(QCOW2_CTL_ATTACH, 0, "index 5");
 	close(fd);
