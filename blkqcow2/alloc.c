@@ -7,6 +7,8 @@
  * large steps, and what has been added reads as zeroes: a cluster from there
  * needs no padding.
  */
+#include <linux/blkdev.h>
+#include <linux/falloc.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include "qcow2.h"
@@ -38,8 +40,8 @@ u64 qcow2_layer_end(struct qcow2_layer *layer)
 	struct qcow2_image *image = layer->image;
 
 	if (layer->index || !image->writable ||
-	    !S_ISREG(file_inode(layer->file)->i_mode))
-		return READ_ONCE(layer->file_size);
+	    !S_ISREG(file_inode(layer->meta.file)->i_mode))
+		return READ_ONCE(layer->meta.size);
 	/* After the entry that is to be judged: it may have been made just now. */
 	smp_rmb();
 	/* Both are 0 until the layer has been opened. */
@@ -108,23 +110,23 @@ int qcow2_image_extend(struct qcow2_image *image, u64 end)
 	u64 size, target;
 	int ret = 0;
 
-	if (end <= READ_ONCE(layer->file_size))
+	if (end <= READ_ONCE(layer->meta.size))
 		return 0;
-	if (!S_ISREG(file_inode(layer->file)->i_mode))
+	if (!S_ISREG(file_inode(layer->meta.file)->i_mode))
 		return -ENOSPC;
 	mutex_lock(&image->extend_lock);
-	size = layer->file_size;
+	size = layer->meta.size;
 	if (end > size) {
 		target = end + clamp_t(u64, size / 8, QCOW2_EXTEND_MIN,
 				       QCOW2_EXTEND_MAX);
 		target = round_up(target, qcow2_cluster_size(layer));
-		ret = qcow2_grow_file(layer->file, size, target);
+		ret = qcow2_grow_file(layer->meta.file, size, target);
 		if (ret) {
 			target = end;
-			ret = qcow2_grow_file(layer->file, size, target);
+			ret = qcow2_grow_file(layer->meta.file, size, target);
 		}
 		if (!ret)
-			WRITE_ONCE(layer->file_size, target);
+			WRITE_ONCE(layer->meta.size, target);
 	}
 	mutex_unlock(&image->extend_lock);
 	return ret;
@@ -143,16 +145,116 @@ int qcow2_image_trim(struct qcow2_image *image)
 	u64 end = image->tail;
 	int ret;
 
-	if (!S_ISREG(file_inode(layer->file)->i_mode))
+	if (!S_ISREG(file_inode(layer->meta.file)->i_mode))
 		return 0;
 	end = max(end, image->alloc.fresh << layer->cluster_bits);
-	if (i_size_read(file_inode(layer->file)) <= end)
+	if (i_size_read(file_inode(layer->meta.file)) <= end)
 		return 0;
-	ret = vfs_truncate(&layer->file->f_path, end);
+	ret = vfs_truncate(&layer->meta.file->f_path, end);
 	/* Should the window not be opened after all, extend it again. */
 	if (!ret)
-		WRITE_ONCE(layer->file_size, end);
+		WRITE_ONCE(layer->meta.size, end);
 	return ret;
+}
+
+/**
+ * qcow2_data_extend() - make the external data file long enough
+ * @image: the image; its active layer has one
+ * @end: offset in it in bytes, at most the size of the disk
+ *
+ * Context: may sleep and do I/O.
+ * Return: 0, -ENOSPC or another negative errno.
+ */
+int qcow2_data_extend(struct qcow2_image *image, u64 end)
+{
+	struct qcow2_layer *layer = qcow2_active(image);
+	struct qcow2_file *data = layer->data;
+	int ret = 0;
+
+	if (end <= READ_ONCE(data->size))
+		return 0;
+	if (!S_ISREG(file_inode(data->file)->i_mode))
+		return -ENOSPC;
+	mutex_lock(&image->extend_lock);
+	if (end > data->size) {
+		ret = vfs_truncate(&data->file->f_path, layer->size);
+		if (!ret)
+			WRITE_ONCE(data->size, layer->size);
+	}
+	mutex_unlock(&image->extend_lock);
+	return ret;
+}
+
+/**
+ * qcow2_punch() - let a file forget what is not in use
+ * @file: a file that may be written
+ * @pos: offset in bytes
+ * @len: bytes
+ *
+ * Context: may sleep and do I/O.
+ * Return: 0, then the range reads as zeroes; or a negative errno.
+ */
+int qcow2_punch(struct qcow2_file *file, u64 pos, u64 len)
+{
+	int ret;
+
+	if (READ_ONCE(file->no_punch))
+		return -EOPNOTSUPP;
+	ret = vfs_fallocate(file->file,
+			    FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, pos, len);
+	if (ret == -EOPNOTSUPP)
+		WRITE_ONCE(file->no_punch, true);
+	return ret;
+}
+
+/**
+ * qcow2_data_zero() - zero a range of an external data file, if it must be
+ * @image: the image; its active layer has one
+ * @pos: offset in bytes
+ * @len: bytes
+ * @unmap: the file may forget it
+ *
+ * A raw data file shows what the disk shows; another may keep what the map says
+ * is zeroes.
+ *
+ * Context: may sleep and do I/O.
+ * Return: 0 or a negative errno.
+ */
+int qcow2_data_zero(struct qcow2_image *image, u64 pos, u64 len, bool unmap)
+{
+	struct qcow2_layer *layer = qcow2_active(image);
+	struct qcow2_file *data = layer->data;
+	bool raw = layer->header.autoclear & QCOW2_AUTOCLEAR_RAW_DATA;
+	u64 end = min(pos + len, READ_ONCE(data->size));
+
+	if (pos >= end || (unmap && !qcow2_punch(data, pos, end - pos)) || !raw)
+		return 0;
+	return qcow2_io_zero(data, pos, end - pos);
+}
+
+/**
+ * qcow2_punch_resting() - let the file forget clusters that have become free
+ * @image: the image
+ * @first: first host cluster number of a run
+ * @nr: clusters; those with another user are left alone
+ *
+ * Context: the commit queue, so that none of them ends its rest meanwhile.
+ */
+void qcow2_punch_resting(struct qcow2_image *image, u64 first, u64 nr)
+{
+	struct qcow2_layer *layer = qcow2_active(image);
+	u64 i, n;
+
+	for (i = 0; i < nr; i += n + 1) {
+		for (n = 0; i + n < nr; n++) {
+			if (!xa_load(&image->alloc.resting, first + i + n))
+				break;
+		}
+		/* What cannot be punched is merely not given back. */
+		if (n)
+			qcow2_punch(&layer->meta, (first + i) << layer->cluster_bits,
+				    n << layer->cluster_bits);
+	}
 }
 
 /* Why a search stopped short. */
@@ -354,9 +456,9 @@ int qcow2_alloc_open(struct qcow2_image *image, u64 cache_bytes,
 	alloc->slice_entries_bits = slice_bits + 3 - alloc->order;
 	alloc->cursor = 0;
 	alloc->generation = 1;
-	alloc->fresh = DIV_ROUND_UP_ULL(layer->file_size,
+	alloc->fresh = DIV_ROUND_UP_ULL(layer->meta.size,
 					qcow2_cluster_size(layer));
-	if (!S_ISREG(file_inode(layer->file)->i_mode))
+	if (!S_ISREG(file_inode(layer->meta.file)->i_mode))
 		alloc->fresh = U64_MAX;
 	qcow2_cache_size(&alloc->blocks, slice_bits, cache_bytes);
 	return qcow2_table_load(layer, &alloc->table, h->reftable_offset,

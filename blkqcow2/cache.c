@@ -159,6 +159,7 @@ static struct qcow2_slice *qcow2_slice_alloc(struct qcow2_cache *cache, u64 key)
 	}
 	refcount_set(&slice->ref, 2);
 	slice->key = key;
+	seqcount_spinlock_init(&slice->seq, &cache->lock);
 	INIT_LIST_HEAD(&slice->dirty);
 	return slice;
 }
@@ -186,7 +187,7 @@ static int qcow2_cache_load(struct qcow2_cache *cache,
 	int ret = host;
 
 	if (host > 0)
-		ret = qcow2_io_buf(cache->layer, ITER_DEST, host, slice->data,
+		ret = qcow2_io_buf(&cache->layer->meta, ITER_DEST, host, slice->data,
 				   1UL << cache->slice_bits);
 	else if (!host)
 		ret = -ENOENT;

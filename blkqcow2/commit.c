@@ -20,7 +20,6 @@
  */
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
-#include <linux/unaligned.h>
 #include "qcow2.h"
 
 /* Dirty metadata is not kept from the file for longer than this. */
@@ -219,7 +218,7 @@ static void qcow2_copy_write(struct qcow2_batch *batch, struct qcow2_copy *copy)
 	}
 	bvec_set_virt(&copy->bv, copy->buf, 1UL << slice_bits);
 	iov_iter_bvec(&iter, ITER_SOURCE, &copy->bv, 1, 1UL << slice_bits);
-	qcow2_io_prepare(&copy->io, layer, host, &iter, false);
+	qcow2_io_prepare(&copy->io, &layer->meta, host, &iter, false);
 	qcow2_io_submit(&copy->io, false);
 }
 
@@ -258,26 +257,6 @@ static void qcow2_batch_finish(struct qcow2_batch *batch, int error)
 	}
 }
 
-static int qcow2_write_header(struct qcow2_image *image, u64 table_host,
-			      u32 table_clusters)
-{
-	struct qcow2_layer *layer = qcow2_active(image);
-	size_t bytes = 1UL << layer->l2.slice_bits;
-	u8 *buf = kmalloc(bytes, GFP_NOIO);
-	int ret;
-
-	if (!buf)
-		return -ENOMEM;
-	ret = qcow2_io_buf(layer, ITER_DEST, 0, buf, bytes);
-	if (!ret) {
-		put_unaligned_be64(table_host, buf + QCOW2_HEADER_REFTABLE);
-		put_unaligned_be32(table_clusters, buf + QCOW2_HEADER_REFTABLE + 8);
-		ret = qcow2_io_buf(layer, ITER_SOURCE, 0, buf, bytes);
-	}
-	kfree(buf);
-	return ret;
-}
-
 /* Refcount blocks, in as many rounds as memory demands. */
 static int qcow2_commit_blocks(struct qcow2_image *image,
 			       unsigned long *generation)
@@ -311,7 +290,7 @@ static int qcow2_commit_table(struct qcow2_image *image)
 	int ret;
 
 	do {
-		ret = qcow2_io_flush(qcow2_active(image));
+		ret = qcow2_io_flush(&qcow2_active(image)->meta);
 		if (ret)
 			return ret;
 		qcow2_batch_init(&batch, image, &image->commit.refcounts);
@@ -334,11 +313,11 @@ static int qcow2_commit_move(struct qcow2_image *image)
 	u64 host = alloc->table.host;
 	int ret;
 
-	ret = qcow2_io_flush(layer);
+	ret = qcow2_io_flush(&layer->meta);
 	if (!ret)
-		ret = qcow2_write_header(image, host, clusters);
+		ret = qcow2_header_reftable(image, host, clusters);
 	if (!ret)
-		ret = qcow2_io_flush(layer);
+		ret = qcow2_io_flush(&layer->meta);
 	if (ret)
 		return ret;
 	mutex_lock(&alloc->lock);
@@ -350,12 +329,24 @@ static int qcow2_commit_move(struct qcow2_image *image)
 				    alloc->old_clusters, true);
 }
 
+/*
+ * Lazy refcounts: while the dirty bit says that they must be counted anew,
+ * they are written only when there are too many of them in memory, or for good.
+ */
+static bool qcow2_commit_may_lag(struct qcow2_image *image)
+{
+	struct qcow2_cache *blocks = &image->alloc.blocks;
+
+	return image->lazy && !READ_ONCE(image->commit.all) &&
+	       READ_ONCE(blocks->nr) <= blocks->max;
+}
+
 static int qcow2_commit_refcounts(struct qcow2_image *image,
 				  unsigned long *generation)
 {
 	struct qcow2_alloc *alloc = &image->alloc;
 	bool entries, moved;
-	int ret;
+	int ret = 0;
 
 	/* Growing would change the table between its blocks and itself. */
 	mutex_lock(&alloc->grow_lock);
@@ -363,7 +354,10 @@ static int qcow2_commit_refcounts(struct qcow2_image *image,
 	entries = qcow2_table_dirty(&alloc->table);
 	moved = alloc->moved;
 	mutex_unlock(&alloc->lock);
-	ret = qcow2_commit_blocks(image, generation);
+	if (entries || moved || !qcow2_commit_may_lag(image))
+		ret = qcow2_commit_blocks(image, generation);
+	else
+		*generation = alloc->generation++;
 	if (!ret && entries)
 		ret = qcow2_commit_table(image);
 	if (!ret && moved)
@@ -400,11 +394,11 @@ static int qcow2_commit_round(struct qcow2_image *image, struct list_head *todo,
 	qcow2_snapshot_entries(image, &batch, todo);
 	ret = qcow2_commit_refcounts(image, &generation);
 	if (!ret)
-		ret = qcow2_io_flush(layer);
+		ret = qcow2_layer_flush(layer);
 	if (!ret && !list_empty(&batch.copies)) {
 		ret = qcow2_batch_write(&batch);
 		if (!ret)
-			ret = qcow2_io_flush(layer);
+			ret = qcow2_io_flush(&layer->meta);
 	}
 	qcow2_batch_finish(&batch, ret);
 	WRITE_ONCE(image->commit.l1_busy, false);
@@ -466,15 +460,17 @@ static int qcow2_commit_run(struct qcow2_image *image)
 {
 	int ret = image->commit.error;
 
-	if (ret)
+	if (ret) {
+		qcow2_header_mark_corrupt(image);
 		return ret;
+	}
 	if (!image->writable)
 		return 0;
 	if (qcow2_commit_needed(image)) {
 		atomic64_inc(&image->dev->stats.commits);
 		ret = qcow2_commit_dirty(image);
 	} else {
-		ret = qcow2_io_flush(qcow2_active(image));
+		ret = qcow2_layer_flush(qcow2_active(image));
 	}
 	if (ret)
 		qcow2_image_fail(image, ret);
@@ -590,17 +586,19 @@ static int qcow2_commit_sync(struct qcow2_image *image)
  */
 int qcow2_commit_all(struct qcow2_image *image)
 {
-	int round, ret;
+	int round, ret = -EBUSY;
+	bool done = false;
 
-	for (round = 0; round < QCOW2_COMMIT_ROUNDS; round++) {
+	WRITE_ONCE(image->commit.all, true);
+	for (round = 0; round < QCOW2_COMMIT_ROUNDS && !done; round++) {
 		ret = qcow2_commit_sync(image);
 		if (ret)
-			return ret;
+			break;
 		qcow2_epoch_wait(image);
-		if (!qcow2_commit_needed(image))
-			return 0;
+		done = !qcow2_commit_needed(image);
 	}
-	return -EBUSY;
+	WRITE_ONCE(image->commit.all, false);
+	return ret ? ret : done ? 0 : -EBUSY;
 }
 
 /**

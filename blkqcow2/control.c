@@ -217,7 +217,7 @@ static const struct qcow2_ctl_cmd qcow2_ctl_cmds[] = {
 	[_IOC_NR(QCOW2_CTL_INFO)] = {
 		.size = sizeof(struct qcow2_ctl_info),
 		.least = QCOW2_CTL_INFO_SIZE_VER0,
-		.flags = QCOW2_INFO_F_NEXT,
+		.flags = QCOW2_INFO_F_NEXT | QCOW2_INFO_F_DATA_PATH,
 		.copy_out = true,
 		.run = qcow2_ctl_info,
 	},

@@ -24,6 +24,8 @@
  * @guest: guest offset of the first cluster
  * @nr: clusters
  * @host: host offset of the first cluster
+ * @lo: the write makes valid what lies from there, in bytes from @guest,
+ * @hi: up to there
  * @allocated: the clusters are given back if the write fails
  * @bounce: for filling; or NULL
  * @io: the data
@@ -38,6 +40,8 @@ struct qcow2_cow {
 	u64 guest;
 	u32 nr;
 	u64 host;
+	u64 lo;
+	u64 hi;
 	bool allocated;
 	void *bounce;
 	struct qcow2_io io;
@@ -84,6 +88,27 @@ static void qcow2_cow_failed(struct work_struct *work)
 	memalloc_noio_restore(noio);
 }
 
+/* What @raw names follows from one cluster to the next. */
+static void qcow2_cow_link(struct qcow2_cow *cow, u64 raw, enum qcow2_kind kind,
+			   bool keep)
+{
+	struct qcow2_layer *layer = qcow2_active(cow->req->image);
+	struct qcow2_link link = {
+		.guest = cow->guest,
+		.nr = cow->nr,
+		.raw = raw,
+		.step = raw & QCOW2_ENTRY_COPIED ? qcow2_cluster_size(layer) : 0,
+		.lo = cow->lo,
+		.hi = cow->hi,
+		.kind = kind,
+		.keep = keep,
+		.old = cow->old,
+	};
+
+	qcow2_l2_link(cow->req->image, cow->slice, &link);
+	cow->old = NULL;
+}
+
 static void qcow2_cow_end(struct qcow2_io *io, int error)
 {
 	struct qcow2_cow *cow = container_of(io, struct qcow2_cow, io);
@@ -96,10 +121,7 @@ static void qcow2_cow_end(struct qcow2_io *io, int error)
 		queue_work(image->io_wq, &cow->work);
 		return;
 	}
-	qcow2_l2_link(image, cow->slice, cow->guest, cow->nr,
-		      cow->host | QCOW2_ENTRY_COPIED,
-		      qcow2_cluster_size(qcow2_active(image)), cow->old);
-	cow->old = NULL;
+	qcow2_cow_link(cow, cow->host | QCOW2_ENTRY_COPIED, QCOW2_DATA, false);
 	qcow2_cow_free(cow);
 	qcow2_req_put(req, 0);
 }
@@ -120,7 +142,7 @@ static int qcow2_read_chain(struct qcow2_image *image, u32 first, u64 guest,
 		part = *to;
 		iov_iter_truncate(&part, ext.len);
 		if (ext.kind == QCOW2_DATA)
-			ret = qcow2_io_sync(ext.layer, ext.host, &part);
+			ret = qcow2_io_sync(ext.layer->data, ext.host, &part);
 		else if (ext.kind == QCOW2_COMPRESSED)
 			ret = qcow2_decompress(&ext, guest, ext.len, &part);
 		else
@@ -182,14 +204,14 @@ static int qcow2_fill_part(struct qcow2_cow *cow, const struct qcow2_fill *fill,
 		return 0;
 	if (fill->zero)
 		return fill->skip ? 0 :
-		       qcow2_io_zero(layer, cow->host + offset, len);
+		       qcow2_io_zero(layer->data, cow->host + offset, len);
 	while (len && !ret) {
 		size_t n = min_t(u64, len, QCOW2_BOUNCE_BYTES);
 
 		ret = qcow2_fill_read(image, fill->first, cow->guest + offset,
 				      cow->bounce, n);
 		if (!ret)
-			ret = qcow2_io_buf(layer, ITER_SOURCE,
+			ret = qcow2_io_buf(layer->data, ITER_SOURCE,
 					   cow->host + offset, cow->bounce, n);
 		offset += n;
 		len -= n;
@@ -198,15 +220,15 @@ static int qcow2_fill_part(struct qcow2_cow *cow, const struct qcow2_fill *fill,
 }
 
 /*
- * One write of fill, data, fill: the segments of @from, whose bytes lie at
- * @head in the cluster, between two parts of the bounce buffer, which is laid
- * out as the cluster is. False if they are too many.
+ * One write of fill, data, fill: the segments of @from, with @head bytes before
+ * them, between two parts of the bounce buffer, which is laid out as the @bytes
+ * in all are. False if the segments are too many.
  */
 static bool qcow2_merge(struct qcow2_cow *cow, const struct iov_iter *from,
-			u64 head, u64 cluster_size, struct iov_iter *merged)
+			u64 head, u64 bytes, struct iov_iter *merged)
 {
 	size_t left = iov_iter_count(from), skip = from->iov_offset;
-	u64 tail = cluster_size - head - left;
+	u64 tail = bytes - head - left;
 	const struct bio_vec *bv = from->bvec;
 	unsigned int n = 0, segs;
 
@@ -224,8 +246,8 @@ static bool qcow2_merge(struct qcow2_cow *cow, const struct iov_iter *from,
 	}
 	if (tail)
 		bvec_set_virt(&cow->vecs[n++],
-			      cow->bounce + cluster_size - tail, tail);
-	iov_iter_bvec(merged, ITER_SOURCE, cow->vecs, n, cluster_size);
+			      cow->bounce + bytes - tail, tail);
+	iov_iter_bvec(merged, ITER_SOURCE, cow->vecs, n, bytes);
 	return true;
 }
 
@@ -234,36 +256,35 @@ static int qcow2_fill_around(struct qcow2_cow *cow, struct qcow2_fill *fill,
 			     u64 head, struct iov_iter *iter, u64 *pos)
 {
 	struct qcow2_image *image = cow->req->image;
-	struct qcow2_layer *layer = qcow2_active(image);
-	u64 bytes = (u64)cow->nr << layer->cluster_bits;
-	u64 len = iov_iter_count(iter);
-	u64 tail = bytes - head - len;
+	u64 bytes = cow->hi - cow->lo, from = cow->guest + cow->lo;
+	u64 end = head + iov_iter_count(iter);
 	struct iov_iter merged;
 	int ret;
 
 	*pos = cow->host + head;
-	if (!head && !tail)
+	if (head == cow->lo && end == cow->hi)
 		return 0;
 	if (!fill->zero)
-		fill->zero = qcow2_is_zero(image, fill->first, cow->guest, bytes);
+		fill->zero = qcow2_is_zero(image, fill->first, from, bytes);
 	if (!fill->zero) {
 		cow->bounce = mempool_alloc(&image->bounces, GFP_NOIO);
 		if (bytes <= QCOW2_BOUNCE_BYTES &&
-		    qcow2_merge(cow, iter, head, bytes, &merged)) {
+		    qcow2_merge(cow, iter, head - cow->lo, bytes, &merged)) {
 			*iter = merged;
-			*pos = cow->host;
-			return qcow2_fill_read(image, fill->first, cow->guest,
+			*pos = cow->host + cow->lo;
+			return qcow2_fill_read(image, fill->first, from,
 					       cow->bounce, bytes);
 		}
 	}
-	ret = qcow2_fill_part(cow, fill, 0, head);
+	ret = qcow2_fill_part(cow, fill, cow->lo, head - cow->lo);
 	if (!ret)
-		ret = qcow2_fill_part(cow, fill, head + len, tail);
+		ret = qcow2_fill_part(cow, fill, end, cow->hi - end);
 	return ret;
 }
 
 /* What is to be freed when the entries of @ext have been replaced. */
-static int qcow2_note_old(struct qcow2_cow *cow, const struct qcow2_extent *ext)
+static int qcow2_note_old(struct qcow2_cow *cow, const struct qcow2_extent *ext,
+			  bool punch)
 {
 	u32 cluster_bits = ext->layer->cluster_bits;
 	u64 first = ext->host >> cluster_bits;
@@ -273,8 +294,13 @@ static int qcow2_note_old(struct qcow2_cow *cow, const struct qcow2_extent *ext)
 		return 0;
 	if (ext->kind == QCOW2_COMPRESSED)
 		nr = ((ext->host + ext->bytes - 1) >> cluster_bits) - first + 1;
+	if (qcow2_is_external(&ext->layer->header))
+		return 0;
 	cow->old = qcow2_free_alloc(first, nr);
-	return cow->old ? 0 : -ENOMEM;
+	if (!cow->old)
+		return -ENOMEM;
+	cow->old->punch = punch;
+	return 0;
 }
 
 /*
@@ -310,17 +336,48 @@ static int qcow2_look_refcounts(struct qcow2_cow *cow,
 	return 0;
 }
 
+/* Clusters that are ours already, but not in use as data. */
+static bool qcow2_cow_in_place(struct qcow2_cow *cow,
+			       const struct qcow2_extent *ext)
+{
+	struct qcow2_layer *layer = ext->layer;
+	u64 end = qcow2_layer_end(layer);
+
+	cow->host = ext->host;
+	if (ext->kind == QCOW2_DATA)
+		return true;
+	/* A cluster that the file never had is as good as none. */
+	if (ext->kind != QCOW2_ZERO_ALLOC || ext->host >= end)
+		return false;
+	cow->nr = min_t(u64, cow->nr,
+			DIV_ROUND_UP_ULL(end - ext->host,
+					 qcow2_cluster_size(layer)));
+	return true;
+}
+
+/* In an external data file each cluster has its place. */
+static int qcow2_cow_external(struct qcow2_cow *cow)
+{
+	struct qcow2_image *image = cow->req->image;
+	struct qcow2_layer *layer = qcow2_active(image);
+	u64 end = cow->guest + ((u64)cow->nr << layer->cluster_bits);
+
+	cow->host = cow->guest;
+	return qcow2_data_extend(image, min(end, layer->size));
+}
+
 /* Decide where the clusters go, and where their old content comes from. */
 static int qcow2_cow_place(struct qcow2_cow *cow, struct qcow2_extent *ext,
 			   struct qcow2_fill *fill)
 {
 	struct qcow2_image *image = cow->req->image;
 	struct qcow2_layer *layer = qcow2_active(image);
-	bool own = ext->copied, fresh = false;
+	bool extended = qcow2_is_extended(&layer->header);
+	bool own = ext->copied;
 	u64 first, nr;
 	int ret;
 
-	fill->first = ext->kind == QCOW2_UNALLOCATED ? 1 : 0;
+	fill->first = ext->kind == QCOW2_UNALLOCATED && !extended ? 1 : 0;
 	fill->zero = ext->kind == QCOW2_ZERO_PLAIN ||
 		     ext->kind == QCOW2_ZERO_ALLOC;
 	if (!own && (ext->kind == QCOW2_DATA || ext->kind == QCOW2_ZERO_ALLOC)) {
@@ -328,30 +385,82 @@ static int qcow2_cow_place(struct qcow2_cow *cow, struct qcow2_extent *ext,
 		if (ret)
 			return ret;
 	}
-	if (own && ext->kind == QCOW2_DATA) {
-		qcow2_l2_link(image, cow->slice, cow->guest, cow->nr,
-			      ext->host | QCOW2_ENTRY_COPIED,
-			      qcow2_cluster_size(layer), NULL);
+	if (own && ext->kind == QCOW2_DATA && !extended) {
+		if (!ext->copied)
+			qcow2_cow_link(cow, ext->host | QCOW2_ENTRY_COPIED,
+				       QCOW2_DATA, false);
 		return -EAGAIN;
 	}
-	/* A cluster that the file never had is as good as none. */
-	if (own && ext->kind == QCOW2_ZERO_ALLOC &&
-	    ext->host < qcow2_layer_end(layer)) {
-		cow->host = ext->host;
-		cow->nr = min_t(u64, cow->nr,
-				DIV_ROUND_UP_ULL(qcow2_layer_end(layer) -
-						 ext->host,
-						 qcow2_cluster_size(layer)));
+	if (qcow2_is_external(&layer->header))
+		return qcow2_cow_external(cow);
+	if (own && qcow2_cow_in_place(cow, ext))
 		return 0;
-	}
-	ret = qcow2_alloc_clusters(image, cow->nr, &first, &nr, &fresh);
+	/* What has to come along is looked for cluster by cluster. */
+	if (extended && ext->kind == QCOW2_DATA)
+		cow->nr = 1;
+	ret = qcow2_alloc_clusters(image, cow->nr, &first, &nr, &fill->skip);
 	if (ret)
 		return ret;
 	cow->allocated = true;
 	cow->nr = nr;
 	cow->host = first << layer->cluster_bits;
-	fill->skip = fresh;
-	return qcow2_note_old(cow, ext);
+	return qcow2_note_old(cow, ext, false);
+}
+
+/* Has the subcluster at @offset, in bytes from the first cluster, data? */
+static bool qcow2_cow_has_data(struct qcow2_cow *cow, u64 offset)
+{
+	struct qcow2_image *image = cow->req->image;
+	struct qcow2_layer *layer = qcow2_active(image);
+	u64 guest = cow->guest + offset;
+
+	return qcow2_sub_alloc(image, cow->slice, guest) &
+	       BIT(qcow2_in_cluster(layer, guest) >> qcow2_sub_bits(layer));
+}
+
+/*
+ * What the write of [@head, @end) is to make valid: of extended entries the
+ * subclusters that it touches. Those at its ends need no filling if they have
+ * data already; and from a cluster that is given up all data must come along.
+ */
+static void qcow2_cow_subclusters(struct qcow2_cow *cow,
+				  const struct qcow2_extent *ext, u64 head,
+				  u64 end)
+{
+	struct qcow2_layer *layer = ext->layer;
+	u64 sub = BIT_ULL(qcow2_sub_bits(layer));
+	u32 alloc;
+
+	cow->lo = round_down(head, sub);
+	cow->hi = round_up(end, sub);
+	if (ext->kind != QCOW2_DATA)
+		return;
+	if (cow->allocated) {
+		alloc = qcow2_sub_alloc(cow->req->image, cow->slice, cow->guest);
+		if (alloc) {
+			cow->lo = min(cow->lo, __ffs(alloc) * sub);
+			cow->hi = max(cow->hi, fls(alloc) * sub);
+		}
+		return;
+	}
+	if (qcow2_cow_has_data(cow, head))
+		cow->lo = head;
+	if (qcow2_cow_has_data(cow, end - 1))
+		cow->hi = end;
+}
+
+static void qcow2_cow_window(struct qcow2_cow *cow,
+			     const struct qcow2_extent *ext, u64 head, u64 end)
+{
+	struct qcow2_layer *layer = ext->layer;
+
+	cow->lo = 0;
+	cow->hi = (u64)cow->nr << layer->cluster_bits;
+	if (qcow2_is_extended(&layer->header) && ext->kind != QCOW2_COMPRESSED)
+		qcow2_cow_subclusters(cow, ext, head, end);
+	/* A raw data file is not to become longer than the disk. */
+	if (qcow2_is_external(&layer->header))
+		cow->hi = min(cow->hi, max(end, layer->size - cow->guest));
 }
 
 /*
@@ -391,7 +500,7 @@ static int qcow2_cow_begin(struct qcow2_req *req, u64 guest, u64 len,
 	cow->slice = slice;
 	cow->guest = start;
 	*out = cow;
-	ret = qcow2_map_active(image, start, nr << layer->cluster_bits, ext);
+	ret = qcow2_map_clusters(image, slice, start, nr, ext);
 	cow->nr = ext->len >> layer->cluster_bits;
 	if (ret)
 		qcow2_cow_free(cow);
@@ -425,18 +534,17 @@ int qcow2_write_allocating(struct qcow2_req *req, u64 guest,
 	ret = qcow2_cow_begin(req, guest, *len, &ext, &cow);
 	if (ret)
 		return ret;
-	ret = -EAGAIN;
-	if (ext.kind != QCOW2_DATA || !ext.copied)
-		ret = qcow2_cow_place(cow, &ext, &fill);
+	ret = qcow2_cow_place(cow, &ext, &fill);
 	if (ret)
 		goto err;
 	*len = min(*len, ((u64)cow->nr << layer->cluster_bits) - head);
 	iov_iter_truncate(&iter, *len);
+	qcow2_cow_window(cow, &ext, head, head + *len);
 	ret = qcow2_fill_around(cow, &fill, head, &iter, &pos);
 	if (ret)
 		goto err;
 	qcow2_req_get(req);
-	qcow2_io_prepare(&cow->io, layer, pos, &iter, false);
+	qcow2_io_prepare(&cow->io, layer->data, pos, &iter, false);
 	cow->io.end = qcow2_cow_end;
 	qcow2_io_submit(&cow->io, false);
 	return 0;
@@ -447,44 +555,106 @@ err:
 	return ret;
 }
 
+/*
+ * Cut [@cow->lo, @cow->hi), which begins in the first cluster, down to whole
+ * clusters or to a part of the first one. True if it is whole clusters.
+ */
+static bool qcow2_zero_cut(struct qcow2_cow *cow, struct qcow2_layer *layer)
+{
+	u64 size = qcow2_cluster_size(layer);
+
+	if (!cow->lo && cow->hi >= size) {
+		cow->nr = min_t(u64, cow->nr, cow->hi >> layer->cluster_bits);
+		cow->hi = cow->nr * size;
+		return true;
+	}
+	cow->nr = 1;
+	cow->hi = min(cow->hi, size);
+	return false;
+}
+
+/* Subclusters of one host cluster, which goes if nothing of it is left. */
+static int qcow2_zero_part(struct qcow2_cow *cow, const struct qcow2_extent *ext,
+			   bool unmap)
+{
+	struct qcow2_image *image = cow->req->image;
+	u32 bits = qcow2_sub_bits(ext->layer);
+	u64 alloc = qcow2_sub_alloc(image, cow->slice, cow->guest);
+
+	if (ext->kind == QCOW2_COMPRESSED)
+		return -EOPNOTSUPP;
+	if (unmap && ext->kind == QCOW2_DATA &&
+	    !(alloc & ~qcow2_sub_mask(cow->lo >> bits, cow->hi >> bits))) {
+		int ret = qcow2_note_old(cow, ext, true);
+
+		if (ret)
+			return ret;
+		qcow2_cow_link(cow, 0, QCOW2_ZERO_PLAIN, false);
+	} else {
+		qcow2_cow_link(cow, 0, QCOW2_ZERO_PLAIN, true);
+	}
+	return 0;
+}
+
+/* Whole clusters. Their host clusters stay theirs unless @unmap. */
+static int qcow2_zero_whole(struct qcow2_cow *cow, const struct qcow2_extent *ext,
+			    bool unmap)
+{
+	struct qcow2_image *image = cow->req->image;
+	struct qcow2_header *h = &ext->layer->header;
+	/* With nothing under it, no cluster is zeroes as well, in version 2 too. */
+	bool bare = image->chain->nr == 1;
+	u64 raw = bare || qcow2_is_extended(h) ? 0 : QCOW2_ENTRY_ZERO;
+	int ret;
+
+	if (ext->kind == QCOW2_ZERO_PLAIN || (ext->kind == QCOW2_UNALLOCATED && bare))
+		return 0;
+	if (!unmap && ext->copied && h->version >= 3) {
+		if (ext->kind == QCOW2_DATA)
+			qcow2_cow_link(cow, ext->host | QCOW2_ENTRY_COPIED |
+				       (qcow2_is_extended(h) ? 0 : QCOW2_ENTRY_ZERO),
+				       QCOW2_ZERO_PLAIN, false);
+		return 0;
+	}
+	ret = qcow2_note_old(cow, ext, unmap);
+	if (!ret)
+		qcow2_cow_link(cow, raw, bare ? QCOW2_UNALLOCATED :
+			       QCOW2_ZERO_PLAIN, false);
+	return ret;
+}
+
 /**
- * qcow2_zero_clusters() - let whole clusters read as zeroes
+ * qcow2_zero_mapped() - let a range read as zeroes by what the map says
  * @req: the request
- * @guest: guest offset in bytes, cluster-aligned
- * @unmap: their clusters may be freed
- * @len: in: bytes, whole clusters; out: how many of them are done
+ * @guest: guest offset in bytes, a multiple of what an L2 entry can tell apart
+ * @unmap: host clusters may be freed
+ * @len: in: bytes, a multiple of that, too; out: how many of them are done
  *
  * Context: a worker.
- * Return: 0; -EINPROGRESS if @req->waiter is parked; or another negative
- * errno.
+ * Return: 0; -EOPNOTSUPP if zeroes must be written instead; -EINPROGRESS if
+ * @req->waiter is parked; or another negative errno.
  */
-int qcow2_zero_clusters(struct qcow2_req *req, u64 guest, bool unmap, u64 *len)
+int qcow2_zero_mapped(struct qcow2_req *req, u64 guest, bool unmap, u64 *len)
 {
 	struct qcow2_image *image = req->image;
 	struct qcow2_layer *layer = qcow2_active(image);
-	u64 raw = QCOW2_ENTRY_ZERO, step = 0;
 	struct qcow2_extent ext;
 	struct qcow2_cow *cow;
+	bool whole;
 	int ret;
 
 	ret = qcow2_cow_begin(req, guest, *len, &ext, &cow);
 	if (ret)
 		return ret;
-	*len = min(*len, (u64)cow->nr << layer->cluster_bits);
-	if (ext.kind == QCOW2_DATA && ext.copied && !unmap) {
-		raw |= ext.host | QCOW2_ENTRY_COPIED;
-		step = qcow2_cluster_size(layer);
-	} else if (ext.kind == QCOW2_DATA || ext.kind == QCOW2_COMPRESSED) {
-		ret = qcow2_note_old(cow, &ext);
-	} else if (ext.kind != QCOW2_UNALLOCATED) {
-		goto out;
-	}
-	if (!ret) {
-		qcow2_l2_link(image, cow->slice, guest, cow->nr, raw, step,
-			      cow->old);
-		cow->old = NULL;
-	}
-out:
+	cow->lo = qcow2_in_cluster(layer, guest);
+	cow->hi = cow->lo + *len;
+	whole = qcow2_zero_cut(cow, layer);
+	*len = cow->hi - cow->lo;
+	if (qcow2_is_external(&layer->header))
+		ret = qcow2_data_zero(image, guest, *len, unmap);
+	if (!ret)
+		ret = whole ? qcow2_zero_whole(cow, &ext, unmap) :
+			      qcow2_zero_part(cow, &ext, unmap);
 	qcow2_cow_free(cow);
 	return ret;
 }

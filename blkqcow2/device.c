@@ -209,16 +209,27 @@ static int qcow2_dev_workers(struct qcow2_dev *dev, struct qcow2_err *err)
 	return qcow2_fail(err, -ENOMEM, "not enough memory for workers");
 }
 
+static bool qcow2_chain_has(const struct qcow2_chain *chain,
+			    const struct file *file)
+{
+	u32 i;
+
+	for (i = 0; i < chain->nr; i++) {
+		if (chain->files[i].file == file || chain->files[i].data == file)
+			return true;
+	}
+	return false;
+}
+
 static bool qcow2_chains_share(const struct qcow2_chain *a,
 			       const struct qcow2_chain *b)
 {
-	u32 i, j;
+	u32 i;
 
 	for (i = 0; a && i < a->nr; i++) {
-		for (j = 0; j < b->nr; j++) {
-			if (a->files[i].file == b->files[j].file)
-				return true;
-		}
+		if (qcow2_chain_has(b, a->files[i].file) ||
+		    (a->files[i].data && qcow2_chain_has(b, a->files[i].data)))
+			return true;
 	}
 	return false;
 }
@@ -583,7 +594,7 @@ static void qcow2_info_image(struct qcow2_dev *dev, struct qcow2_ctl_info *info)
 	for (i = 0; i < image->chain->nr; i++) {
 		layer = &image->layers[i];
 		info->cache_used += layer->l2.nr << layer->l2.slice_bits;
-		if (!layer->direct)
+		if (!layer->meta.direct || !layer->data->direct)
 			info->dev_flags |= QCOW2_DEV_F_BUFFERED;
 	}
 	info->cache_used += image->alloc.blocks.nr <<
@@ -598,6 +609,17 @@ static void qcow2_info_image(struct qcow2_dev *dev, struct qcow2_ctl_info *info)
 	info->layer_incompatible = layer->header.incompatible;
 	info->layer_compatible = layer->header.compatible;
 	info->layer_autoclear = layer->header.autoclear;
+}
+
+static char *qcow2_info_path(const struct qcow2_chain_file *files, bool data,
+			     char *buf)
+{
+	if (!data)
+		return file_path(files->file, buf, QCOW2_PATH_MAX);
+	if (files->data)
+		return file_path(files->data, buf, QCOW2_PATH_MAX);
+	*buf = 0;
+	return buf;
 }
 
 /**
@@ -651,8 +673,8 @@ int qcow2_dev_info(struct qcow2_dev *dev, struct qcow2_ctl_info *info,
 	info->nr_direct = qcow2_sum(dev->nr_direct);
 	info->nr_worker = qcow2_sum(dev->nr_worker);
 	qcow2_info_image(dev, info);
-	*path = file_path(dev->chain->files[info->layer].file, buf,
-			  QCOW2_PATH_MAX);
+	*path = qcow2_info_path(&dev->chain->files[info->layer],
+				info->head.flags & QCOW2_INFO_F_DATA_PATH, buf);
 	ret = PTR_ERR_OR_ZERO(*path);
 out:
 	qcow2_dev_unlock(dev, noio);

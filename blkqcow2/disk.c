@@ -14,6 +14,9 @@
 #define QCOW2_QUEUE_DEPTH	128
 #define QCOW2_MAX_IO_BYTES	SZ_4M
 
+/* What one request zeroes or discards: whole clusters of any size. */
+#define QCOW2_MAX_ZERO_BYTES	SZ_1G
+
 /* Milliseconds, about, for somebody to finish opening or closing the disk. */
 #define QCOW2_CLAIM_TRIES	100
 
@@ -102,7 +105,8 @@ static u32 qcow2_dma_align(struct qcow2_image *image)
 	u32 i, align = QCOW2_SECTOR_BYTES;
 
 	for (i = 0; i < image->chain->nr; i++)
-		align = max(align, image->layers[i].dma_align);
+		align = max3(align, image->layers[i].meta.dma_align,
+			     image->layers[i].data->dma_align);
 	return align;
 }
 
@@ -130,9 +134,13 @@ static void qcow2_disk_limits(struct qcow2_image *image,
 	lim->max_segment_size = UINT_MAX;
 	lim->dma_alignment = qcow2_dma_align(image) - 1;
 	lim->features = BLK_FEAT_WRITE_CACHE | BLK_FEAT_FUA;
-	/* Version 2 has no zero clusters: the block layer writes zeroes. */
-	if (active->header.version >= 3)
-		lim->max_write_zeroes_sectors = UINT_MAX >> SECTOR_SHIFT;
+	/* Without zero clusters the block layer had better write zeroes. */
+	if (!qcow2_can_zero(image))
+		return;
+	lim->max_write_zeroes_sectors = QCOW2_MAX_ZERO_BYTES >> SECTOR_SHIFT;
+	lim->max_hw_discard_sectors = QCOW2_MAX_ZERO_BYTES >> SECTOR_SHIFT;
+	lim->max_discard_segments = 1;
+	lim->discard_granularity = qcow2_cluster_size(active);
 }
 
 static int qcow2_disk_tags(struct qcow2_dev *dev)

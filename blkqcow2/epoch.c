@@ -32,6 +32,8 @@ static void qcow2_free_list(struct qcow2_image *image, struct list_head *frees)
 		 * contradicts itself has been dealt with where it was found.
 		 */
 		qcow2_refcount_lower(image, run->first, run->nr, true);
+		if (run->punch)
+			qcow2_punch_resting(image, run->first, run->nr);
 		kfree(run);
 	}
 }

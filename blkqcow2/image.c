@@ -26,16 +26,20 @@ static int qcow2_chain_add(struct qcow2_chain *chain, u32 i,
 	if (layer->reserved)
 		return qcow2_fail(err, -EINVAL,
 				  "layer %u: reserved field is not zero", i);
-	if (layer->data_fd != -1)
-		return qcow2_fail(err, -EINVAL,
-				  "layer %u: external data files are not supported",
-				  i);
 	file = fget(layer->fd);
 	if (!file)
 		return qcow2_fail(err, -EBADF, "layer %u: no such file descriptor",
 				  i);
 	chain->files[i].file = file;
 	chain->files[i].format = layer->format;
+	if (layer->data_fd == -1)
+		return 0;
+	file = fget(layer->data_fd);
+	if (!file)
+		return qcow2_fail(err, -EBADF,
+				  "layer %u: no such file descriptor for its data file",
+				  i);
+	chain->files[i].data = file;
 	return 0;
 }
 
@@ -81,6 +85,8 @@ void qcow2_chain_put(struct qcow2_chain *chain)
 	for (i = 0; i < chain->nr; i++) {
 		if (chain->files[i].file)
 			fput(chain->files[i].file);
+		if (chain->files[i].data)
+			fput(chain->files[i].data);
 	}
 	kfree(chain);
 }
@@ -117,14 +123,18 @@ void qcow2_image_corrupt(struct qcow2_layer *layer, const char *what, u64 where)
 
 	pr_err_ratelimited("qcow2%d: layer %u is corrupt: %s (0x%llx)\n",
 			   image->dev->index, layer->index, what, where);
-	if (layer->index == 0 && image->writable)
-		qcow2_image_fail(image, -EIO);
+	if (layer->index || !image->writable)
+		return;
+	WRITE_ONCE(image->corrupt, true);
+	qcow2_image_fail(image, -EIO);
+	/* It marks the file. */
+	qcow2_commit_now(image);
 }
 
 static void qcow2_name_layer(struct qcow2_err *err, struct qcow2_layer *layer)
 {
 	char *buf = kmalloc(PATH_MAX, GFP_KERNEL);
-	char *name = buf ? file_path(layer->file, buf, PATH_MAX) : NULL;
+	char *name = buf ? file_path(layer->meta.file, buf, PATH_MAX) : NULL;
 
 	if (IS_ERR_OR_NULL(name))
 		qcow2_err_prefix(err, "layer %u: ", layer->index);
@@ -133,15 +143,26 @@ static void qcow2_name_layer(struct qcow2_err *err, struct qcow2_layer *layer)
 	kfree(buf);
 }
 
+static bool qcow2_same_file(const struct qcow2_file *file,
+			    const struct inode *inode)
+{
+	return file->file && file->file->f_mapping->host == inode;
+}
+
 /* The same file twice in a chain would be a circle. */
 static int qcow2_check_circle(struct qcow2_image *image, u32 i,
+			      const struct qcow2_file *file,
 			      struct qcow2_err *err)
 {
-	struct inode *inode = image->layers[i].file->f_mapping->host;
+	struct inode *inode = file->file->f_mapping->host;
 	u32 j;
 
-	for (j = 0; j < i; j++) {
-		if (image->layers[j].file->f_mapping->host == inode)
+	for (j = 0; j <= i; j++) {
+		struct qcow2_layer *layer = &image->layers[j];
+
+		if ((file != &layer->meta && qcow2_same_file(&layer->meta, inode)) ||
+		    (file != &layer->external &&
+		     qcow2_same_file(&layer->external, inode)))
 			return qcow2_fail(err, -ELOOP,
 					  "is in the backing chain twice");
 	}
@@ -149,10 +170,11 @@ static int qcow2_check_circle(struct qcow2_image *image, u32 i,
 }
 
 /* An image must not lie on the very disk that it is to become. */
-static int qcow2_check_self(struct qcow2_image *image, u32 i,
+static int qcow2_check_self(struct qcow2_image *image,
+			    const struct qcow2_file *file,
 			    struct qcow2_err *err)
 {
-	struct inode *inode = image->layers[i].file->f_mapping->host;
+	struct inode *inode = file->file->f_mapping->host;
 	struct block_device *bdev = inode->i_sb->s_bdev;
 
 	if (S_ISBLK(inode->i_mode))
@@ -170,6 +192,9 @@ static int qcow2_check_backed(struct qcow2_image *image, u32 i,
 	bool last = i + 1 == image->chain->nr;
 
 	if (layer->format == QCOW2_FORMAT_RAW) {
+		if (layer->external.file)
+			return qcow2_fail(err, -EINVAL,
+					  "a raw file has no external data file");
 		if (i == 0)
 			return qcow2_fail(err, -EINVAL,
 					  "a raw file cannot be the active layer");
@@ -185,6 +210,23 @@ static int qcow2_check_backed(struct qcow2_image *image, u32 i,
 	return 0;
 }
 
+/* Before anything is read, so that it stays what was read. */
+static int qcow2_lock_file(struct qcow2_image *image, u32 i,
+			   struct qcow2_file *file, bool writable,
+			   struct qcow2_err *err)
+{
+	int ret;
+
+	ret = qcow2_check_circle(image, i, file, err);
+	if (!ret)
+		ret = qcow2_check_self(image, file, err);
+	if (!ret)
+		ret = qcow2_file_lock(file->file, writable, err);
+	if (!ret)
+		image->locked = i + 1;
+	return ret;
+}
+
 static int qcow2_open_layer(struct qcow2_image *image, u32 i,
 			    struct qcow2_err *err)
 {
@@ -196,27 +238,70 @@ static int qcow2_open_layer(struct qcow2_image *image, u32 i,
 	cache_bytes -= cache_bytes / QCOW2_REFCOUNT_SHARE;
 	layer->image = image;
 	layer->index = i;
-	layer->file = image->chain->files[i].file;
+	layer->meta.image = image;
+	layer->meta.file = image->chain->files[i].file;
+	layer->external.image = image;
+	layer->external.file = image->chain->files[i].data;
 	layer->format = image->chain->files[i].format;
-	ret = qcow2_check_circle(image, i, err);
+	ret = qcow2_lock_file(image, i, &layer->meta, writable, err);
+	if (!ret && layer->external.file)
+		ret = qcow2_lock_file(image, i, &layer->external, writable, err);
 	if (!ret)
-		ret = qcow2_check_self(image, i, err);
-	if (!ret)
-		ret = qcow2_file_lock(layer->file, writable, err);
-	if (!ret) {
-		/* Before anything is read, so that it stays what was read. */
-		image->locked = i + 1;
 		ret = qcow2_layer_open(layer, writable,
 				       div_u64(cache_bytes, image->chain->nr),
 				       err);
-	}
 	if (!ret)
 		ret = qcow2_check_backed(image, i, err);
 	if (ret)
 		qcow2_name_layer(err, layer);
-	else
-		image->block_size = max(image->block_size, layer->dio_align);
 	return ret;
+}
+
+/* The layers below one, too, are read no further than to its end. */
+static void qcow2_buffer_from(struct qcow2_image *image, u32 i)
+{
+	for (; i < image->chain->nr; i++) {
+		qcow2_file_buffer(&image->layers[i].meta);
+		qcow2_file_buffer(&image->layers[i].external);
+	}
+}
+
+/* Direct I/O is for whole blocks of @file only; the disk's are as large. */
+static void qcow2_align_file(struct qcow2_image *image, struct qcow2_file *file,
+			     u64 grain)
+{
+	if (!file->file)
+		return;
+	if (file->dio_align > grain)
+		qcow2_file_buffer(file);
+	image->block_size = max(image->block_size, file->dio_align);
+}
+
+/*
+ * An I/O to a layer's file begins and ends with a request, or where this layer
+ * or one over it tells two things apart.
+ */
+static void qcow2_align_layers(struct qcow2_image *image)
+{
+	u64 grain = PAGE_SIZE;
+	u32 i;
+
+	image->block_size = QCOW2_SECTOR_BYTES;
+	for (i = 0; i < image->chain->nr; i++) {
+		struct qcow2_layer *layer = &image->layers[i];
+
+		if (layer->format == QCOW2_FORMAT_QCOW2)
+			grain = min(grain, BIT_ULL(qcow2_sub_bits(layer)));
+		qcow2_align_file(image, &layer->meta, grain);
+		qcow2_align_file(image, &layer->external, grain);
+	}
+	/* What lies beyond the end of one is another extent. */
+	for (i = 1; i < image->chain->nr; i++) {
+		struct qcow2_layer *layer = &image->layers[i];
+
+		if (layer->size & (image->block_size - 1))
+			qcow2_buffer_from(image, i);
+	}
 }
 
 static int qcow2_open_layers(struct qcow2_image *image, struct qcow2_err *err)
@@ -225,17 +310,17 @@ static int qcow2_open_layers(struct qcow2_image *image, struct qcow2_err *err)
 	int ret = 0;
 	u32 i;
 
-	image->block_size = QCOW2_SECTOR_BYTES;
 	for (i = 0; i < image->chain->nr && !ret; i++)
 		ret = qcow2_open_layer(image, i, err);
 	if (ret)
 		return ret;
-	image->tail = active->file_size;
+	qcow2_align_layers(image);
+	image->tail = active->meta.size;
 	image->size = round_down(active->size, image->block_size);
 	/* The rest is not to be seen on the disk. */
 	active->size = image->size;
-	for (i = 0; i < image->chain->nr; i++)
-		qcow2_layer_align(&image->layers[i], image->block_size);
+	image->lazy = image->writable &&
+		      active->header.compatible & QCOW2_COMPAT_LAZY_REFCOUNTS;
 	ret = qcow2_alloc_open(image, image->dev->cache_bytes /
 			       QCOW2_REFCOUNT_SHARE, err);
 	if (ret)
@@ -299,6 +384,8 @@ struct qcow2_image *qcow2_image_open(struct qcow2_dev *dev,
 	qcow2_ranges_init(&image->clusters);
 	qcow2_ranges_init(&image->tables);
 	mutex_init(&image->extend_lock);
+	mutex_init(&image->header_lock);
+	qcow2_inflater_init(&image->inflater);
 	mutex_init(&image->alloc.lock);
 	mutex_init(&image->alloc.grow_lock);
 	xa_init(&image->alloc.resting);
@@ -340,9 +427,9 @@ int qcow2_image_settle(struct qcow2_image *image)
 	if (ret)
 		return ret;
 	ret = qcow2_image_trim(image);
-	if (ret)
-		return ret;
-	return qcow2_io_flush(qcow2_active(image));
+	if (!ret)
+		ret = qcow2_layer_flush(qcow2_active(image));
+	return ret ? ret : qcow2_image_end_write(image);
 }
 
 /**
@@ -358,11 +445,16 @@ void qcow2_image_close(struct qcow2_image *image)
 	qcow2_commit_stop(image);
 	qcow2_epochs_exit(image);
 	qcow2_commit_exit(image);
+	qcow2_header_mark_corrupt(image);
 	qcow2_pools_exit(image);
+	qcow2_inflater_exit(&image->inflater);
 	qcow2_alloc_close(image);
 	for (i = 0; i < image->chain->nr; i++)
 		qcow2_layer_close(&image->layers[i]);
-	for (i = 0; i < image->locked; i++)
-		qcow2_file_unlock(image->layers[i].file);
+	for (i = 0; i < image->locked; i++) {
+		qcow2_file_unlock(image->layers[i].meta.file);
+		if (image->layers[i].external.file)
+			qcow2_file_unlock(image->layers[i].external.file);
+	}
 	kvfree(image);
 }

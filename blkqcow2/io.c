@@ -57,7 +57,7 @@ static bool qcow2_io_is_write(const struct qcow2_io *io)
 static bool qcow2_io_guarded(const struct qcow2_io *io)
 {
 	return qcow2_io_is_write(io) &&
-	       S_ISREG(file_inode(io->layer->file)->i_mode);
+	       S_ISREG(file_inode(io->file->file)->i_mode);
 }
 
 /*
@@ -65,11 +65,11 @@ static bool qcow2_io_guarded(const struct qcow2_io *io)
  * zeroes then; but not if the file had more when it was opened. @size is what
  * the file had before the read: it may have grown since.
  */
-static bool qcow2_at_end(struct qcow2_layer *layer, u64 pos, u64 size)
+static bool qcow2_at_end(struct qcow2_file *file, u64 pos, u64 size)
 {
-	u64 now = i_size_read(layer->file->f_mapping->host);
+	u64 now = i_size_read(file->file->f_mapping->host);
 
-	return pos >= size && now >= READ_ONCE(layer->file_size);
+	return pos >= size && now >= READ_ONCE(file->size);
 }
 
 static void qcow2_io_zero_rest(struct qcow2_io *io)
@@ -86,7 +86,7 @@ static void qcow2_io_finish(struct qcow2_io *io)
 
 	if ((ret == -EAGAIN || ret == -EOPNOTSUPP) &&
 	    io->iocb.ki_flags & IOCB_NOWAIT) {
-		queue_work(io->layer->image->io_wq, &io->work);
+		queue_work(io->file->image->io_wq, &io->work);
 		return;
 	}
 	if (ret < 0) {
@@ -97,7 +97,7 @@ static void qcow2_io_finish(struct qcow2_io *io)
 	if (io->done >= io->len)
 		io->end(io, 0);
 	else
-		queue_work(io->layer->image->io_wq, &io->work);
+		queue_work(io->file->image->io_wq, &io->work);
 }
 
 static void qcow2_io_put(struct qcow2_io *io)
@@ -119,7 +119,7 @@ static void qcow2_io_complete(struct kiocb *iocb, long ret)
 /* A frozen file system below must not make a submitter wait. */
 static bool qcow2_io_start_write(struct qcow2_io *io, bool nowait)
 {
-	struct super_block *sb = file_inode(io->layer->file)->i_sb;
+	struct super_block *sb = file_inode(io->file->file)->i_sb;
 
 	if (!qcow2_io_guarded(io))
 		return true;
@@ -136,7 +136,7 @@ static bool qcow2_io_start_write(struct qcow2_io *io, bool nowait)
 
 static void qcow2_io_attempt(struct qcow2_io *io, bool nowait)
 {
-	struct file *file = io->layer->file;
+	struct file *file = io->file->file;
 	bool write = qcow2_io_is_write(io);
 	struct kiocb *iocb = &io->iocb;
 	ssize_t ret;
@@ -175,7 +175,7 @@ static void qcow2_io_continue(struct work_struct *work)
 	unsigned int noio = memalloc_noio_save();
 
 	if (io->ret >= 0 && !qcow2_io_is_write(io) &&
-	    qcow2_at_end(io->layer, io->pos + io->done, io->file_size)) {
+	    qcow2_at_end(io->file, io->pos + io->done, io->file_size)) {
 		qcow2_io_zero_rest(io);
 		io->end(io, 0);
 	} else if (!io->ret) {
@@ -189,23 +189,23 @@ static void qcow2_io_continue(struct work_struct *work)
 /**
  * qcow2_io_prepare() - set up an I/O
  * @io: to be set up; its end and private are the caller's
- * @layer: the file
+ * @file: the file
  * @pos: host offset in bytes
  * @iter: source or destination; the data behind it stays until the end
  * @sync_data: a write is on stable storage when it ends
  */
-void qcow2_io_prepare(struct qcow2_io *io, struct qcow2_layer *layer, u64 pos,
+void qcow2_io_prepare(struct qcow2_io *io, struct qcow2_file *file, u64 pos,
 		      const struct iov_iter *iter, bool sync_data)
 {
 	io->start = *iter;
-	io->layer = layer;
+	io->file = file;
 	io->pos = pos;
 	io->len = iov_iter_count(iter);
 	io->done = 0;
 	memset(&io->iocb, 0, sizeof(io->iocb));
-	io->iocb.ki_filp = layer->file;
+	io->iocb.ki_filp = file->file;
 	io->iocb.ki_complete = qcow2_io_complete;
-	io->iocb.ki_flags = layer->direct ? IOCB_DIRECT : 0;
+	io->iocb.ki_flags = file->direct ? IOCB_DIRECT : 0;
 	if (sync_data)
 		io->iocb.ki_flags |= IOCB_DSYNC;
 	io->iocb.ki_ioprio = get_current_ioprio();
@@ -229,9 +229,9 @@ void qcow2_io_submit(struct qcow2_io *io, bool nowait)
 		qcow2_io_attempt(io, false);
 		return;
 	}
-	if (!io->layer->nowait) {
+	if (!io->file->nowait) {
 		io->ret = -EAGAIN;
-		queue_work(io->layer->image->io_wq, &io->work);
+		queue_work(io->file->image->io_wq, &io->work);
 		return;
 	}
 	qcow2_nested_begin(&nested);
@@ -241,7 +241,7 @@ void qcow2_io_submit(struct qcow2_io *io, bool nowait)
 
 /**
  * qcow2_io_sync() - do an I/O and wait for it
- * @layer: the file
+ * @qfile: the file
  * @pos: host offset in bytes
  * @iter: source or destination; consumed
  *
@@ -250,11 +250,11 @@ void qcow2_io_submit(struct qcow2_io *io, bool nowait)
  * Context: may sleep; a worker or an ioctl, never a submitter.
  * Return: 0 or a negative errno.
  */
-int qcow2_io_sync(struct qcow2_layer *layer, u64 pos, struct iov_iter *iter)
+int qcow2_io_sync(struct qcow2_file *qfile, u64 pos, struct iov_iter *iter)
 {
 	size_t len = iov_iter_count(iter), done = 0;
 	bool write = iov_iter_rw(iter) == WRITE;
-	struct file *file = layer->file;
+	struct file *file = qfile->file;
 	struct iov_iter start = *iter;
 	struct kiocb iocb;
 	u64 size = 0;
@@ -266,7 +266,7 @@ int qcow2_io_sync(struct qcow2_layer *layer, u64 pos, struct iov_iter *iter)
 		iov_iter_advance(iter, done);
 		init_sync_kiocb(&iocb, file);
 		iocb.ki_pos = pos + done;
-		iocb.ki_flags = layer->direct ? IOCB_DIRECT : 0;
+		iocb.ki_flags = qfile->direct ? IOCB_DIRECT : 0;
 		if (write) {
 			file_start_write(file);
 			ret = file->f_op->write_iter(&iocb, iter);
@@ -284,7 +284,7 @@ int qcow2_io_sync(struct qcow2_layer *layer, u64 pos, struct iov_iter *iter)
 	iov_iter_advance(iter, done);
 	if (done == len)
 		return 0;
-	if (write || !qcow2_at_end(layer, pos + done, size))
+	if (write || !qcow2_at_end(qfile, pos + done, size))
 		return -EIO;
 	iov_iter_zero(len - done, iter);
 	return 0;
@@ -292,16 +292,16 @@ int qcow2_io_sync(struct qcow2_layer *layer, u64 pos, struct iov_iter *iter)
 
 /**
  * qcow2_io_buf() - read or write a buffer and wait for it
- * @layer: the file
+ * @file: the file
  * @dir: ITER_DEST to read, ITER_SOURCE to write
- * @pos: host offset in bytes, aligned to the layer's dio_align
- * @buf: from kmalloc(), aligned as the layer's dma_align demands
- * @len: bytes, whole blocks of the layer
+ * @pos: host offset in bytes, aligned to the file's dio_align
+ * @buf: from kmalloc(), aligned as the file's dma_align demands
+ * @len: bytes, whole blocks of the file
  *
  * Context: may sleep, as qcow2_io_sync().
  * Return: 0 or a negative errno.
  */
-int qcow2_io_buf(struct qcow2_layer *layer, int dir, u64 pos, void *buf,
+int qcow2_io_buf(struct qcow2_file *file, int dir, u64 pos, void *buf,
 		 size_t len)
 {
 	struct iov_iter iter;
@@ -309,21 +309,21 @@ int qcow2_io_buf(struct qcow2_layer *layer, int dir, u64 pos, void *buf,
 
 	bvec_set_virt(&bv, buf, len);
 	iov_iter_bvec(&iter, dir, &bv, 1, len);
-	return qcow2_io_sync(layer, pos, &iter);
+	return qcow2_io_sync(file, pos, &iter);
 }
 
 #define QCOW2_ZERO_VECS		16U
 
 /**
  * qcow2_io_zero() - write zeroes and wait for them
- * @layer: the file
+ * @file: the file
  * @pos: host offset in bytes
  * @len: bytes
  *
  * Context: may sleep, as qcow2_io_sync().
  * Return: 0 or a negative errno.
  */
-int qcow2_io_zero(struct qcow2_layer *layer, u64 pos, u64 len)
+int qcow2_io_zero(struct qcow2_file *file, u64 pos, u64 len)
 {
 	struct bio_vec bv[QCOW2_ZERO_VECS];
 	struct iov_iter iter;
@@ -341,7 +341,7 @@ int qcow2_io_zero(struct qcow2_layer *layer, u64 pos, u64 len)
 			left -= n;
 		}
 		iov_iter_bvec(&iter, ITER_SOURCE, bv, i, chunk);
-		ret = qcow2_io_sync(layer, pos, &iter);
+		ret = qcow2_io_sync(file, pos, &iter);
 		pos += chunk;
 		len -= chunk;
 	}
@@ -350,13 +350,29 @@ int qcow2_io_zero(struct qcow2_layer *layer, u64 pos, u64 len)
 
 /**
  * qcow2_io_flush() - put all that was written to the file on stable storage
- * @layer: the file
+ * @file: the file
  *
  * Context: may sleep, as qcow2_io_sync().
  * Return: 0 or a negative errno.
  */
-int qcow2_io_flush(struct qcow2_layer *layer)
+int qcow2_io_flush(struct qcow2_file *file)
 {
-	atomic64_inc(&layer->image->dev->stats.flushes);
-	return vfs_fsync_range(layer->file, 0, LLONG_MAX, 1);
+	atomic64_inc(&file->image->dev->stats.flushes);
+	return vfs_fsync_range(file->file, 0, LLONG_MAX, 1);
+}
+
+/**
+ * qcow2_layer_flush() - the same for all files of a layer
+ * @layer: the layer
+ *
+ * Context: may sleep, as qcow2_io_sync().
+ * Return: 0 or a negative errno.
+ */
+int qcow2_layer_flush(struct qcow2_layer *layer)
+{
+	int ret = 0;
+
+	if (layer->data != &layer->meta)
+		ret = qcow2_io_flush(layer->data);
+	return ret ? ret : qcow2_io_flush(&layer->meta);
 }

@@ -25,39 +25,93 @@ struct qcow2_free *qcow2_free_alloc(u64 first, u64 nr)
 	if (run) {
 		run->first = first;
 		run->nr = nr;
+		run->punch = false;
 	}
 	return run;
 }
 
+/* The subclusters of @link that lie in its cluster number @i, as bits. */
+static u64 qcow2_link_mask(struct qcow2_layer *layer,
+			   const struct qcow2_link *link, u32 i)
+{
+	u64 start = (u64)i << layer->cluster_bits;
+	u64 end = start + qcow2_cluster_size(layer);
+	u64 sub = BIT_ULL(qcow2_sub_bits(layer));
+	u64 lo = max(link->lo, start), hi = min(link->hi, end);
+
+	if (lo >= hi)
+		return 0;
+	return qcow2_sub_mask((lo - start) >> qcow2_sub_bits(layer),
+			      (hi - start + sub - 1) >> qcow2_sub_bits(layer));
+}
+
+static u64 qcow2_link_bitmap(u64 bitmap, u64 mask, enum qcow2_kind kind)
+{
+	bitmap &= ~(mask | mask << QCOW2_SUBCLUSTERS);
+	if (kind == QCOW2_DATA)
+		return bitmap | mask;
+	if (kind == QCOW2_ZERO_PLAIN)
+		return bitmap | mask << QCOW2_SUBCLUSTERS;
+	return bitmap;
+}
+
+static void qcow2_link_extended(struct qcow2_layer *layer,
+				struct qcow2_slice *slice,
+				const struct qcow2_link *link)
+{
+	u32 index = qcow2_l2_index(layer, link->guest), i;
+	u64 raw = link->raw;
+
+	for (i = 0; i < link->nr; i++, raw += link->step) {
+		__be64 *entry = (__be64 *)slice->data + 2 * (index + i);
+		u64 bitmap = qcow2_link_bitmap(be64_to_cpu(entry[1]),
+					       qcow2_link_mask(layer, link, i),
+					       link->kind);
+
+		write_seqcount_begin(&slice->seq);
+		if (!link->keep)
+			WRITE_ONCE(entry[0], cpu_to_be64(raw));
+		WRITE_ONCE(entry[1], cpu_to_be64(bitmap));
+		write_seqcount_end(&slice->seq);
+	}
+}
+
+static void qcow2_link_standard(struct qcow2_layer *layer,
+				struct qcow2_slice *slice,
+				const struct qcow2_link *link)
+{
+	u32 index = qcow2_l2_index(layer, link->guest), i;
+	__be64 *entries = slice->data;
+	u64 raw = link->raw;
+
+	for (i = 0; i < link->nr; i++, raw += link->step)
+		WRITE_ONCE(entries[index + i], cpu_to_be64(raw));
+}
+
 /**
- * qcow2_l2_link() - change the L2 entries of a run of clusters
+ * qcow2_l2_link() - change L2 entries
  * @image: the image
  * @slice: pinned; of a table that belongs to the active L1 alone
- * @guest: guest offset of the first cluster
- * @nr: clusters, all in @slice
- * @raw: the first entry, host byte order
- * @step: what is added from one entry to the next
- * @old: what the old entries named, to be freed when the new ones are
- *	durable; or NULL. Taken over
+ * @link: what changes
  *
  * The data that the entries name must have been written.
  *
  * Context: any.
  */
 void qcow2_l2_link(struct qcow2_image *image, struct qcow2_slice *slice,
-		   u64 guest, u32 nr, u64 raw, u64 step, struct qcow2_free *old)
+		   const struct qcow2_link *link)
 {
 	struct qcow2_layer *layer = qcow2_active(image);
-	u32 index = qcow2_l2_index(layer, guest), i;
-	__be64 *entries = slice->data;
 	unsigned long flags;
 
 	spin_lock_irqsave(&layer->l2.lock, flags);
 	qcow2_cache_dirty(&layer->l2, slice);
-	for (i = 0; i < nr; i++, raw += step)
-		WRITE_ONCE(entries[index + i], cpu_to_be64(raw));
-	if (old)
-		list_add_tail(&old->node, &image->commit.freed);
+	if (qcow2_is_extended(&layer->header))
+		qcow2_link_extended(layer, slice, link);
+	else
+		qcow2_link_standard(layer, slice, link);
+	if (link->old)
+		list_add_tail(&link->old->node, &image->commit.freed);
 	spin_unlock_irqrestore(&layer->l2.lock, flags);
 	qcow2_commit_soon(image);
 }
@@ -87,9 +141,9 @@ static int qcow2_copy_cluster(struct qcow2_layer *layer, u64 from, u64 to)
 	if (!buf)
 		return -ENOMEM;
 	for (; left && !ret; left -= chunk, from += chunk, to += chunk) {
-		ret = qcow2_io_buf(layer, ITER_DEST, from, buf, chunk);
+		ret = qcow2_io_buf(&layer->meta, ITER_DEST, from, buf, chunk);
 		if (!ret)
-			ret = qcow2_io_buf(layer, ITER_SOURCE, to, buf, chunk);
+			ret = qcow2_io_buf(&layer->meta, ITER_SOURCE, to, buf, chunk);
 	}
 	kfree(buf);
 	return ret;
@@ -116,7 +170,7 @@ static int qcow2_l2_new(struct qcow2_image *image, u32 index, u64 from)
 	if (from)
 		ret = qcow2_copy_cluster(layer, from, host);
 	else if (!fresh)
-		ret = qcow2_io_zero(layer, host, qcow2_cluster_size(layer));
+		ret = qcow2_io_zero(&layer->meta, host, qcow2_cluster_size(layer));
 	if (ret)
 		goto err_cluster;
 	qcow2_l1_set(image, index, host, old);

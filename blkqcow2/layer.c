@@ -40,7 +40,7 @@ void *qcow2_bounce_alloc(size_t *len)
  */
 int qcow2_layer_read(struct qcow2_layer *layer, u64 pos, void *to, size_t len)
 {
-	u32 align = max(layer->dio_align, QCOW2_SECTOR_BYTES);
+	u32 align = max(layer->meta.dio_align, QCOW2_SECTOR_BYTES);
 	size_t chunk = QCOW2_BOUNCE_BYTES;
 	void *bounce = qcow2_bounce_alloc(&chunk);
 	int ret = 0;
@@ -52,7 +52,7 @@ int qcow2_layer_read(struct qcow2_layer *layer, u64 pos, void *to, size_t len)
 		size_t skip = pos - from;
 		size_t n = min(len, chunk - skip);
 
-		ret = qcow2_io_buf(layer, ITER_DEST, from, bounce,
+		ret = qcow2_io_buf(&layer->meta, ITER_DEST, from, bounce,
 				   round_up(skip + n, align));
 		if (!ret)
 			memcpy(to, bounce + skip, n);
@@ -148,55 +148,48 @@ bool qcow2_table_dirty(const struct qcow2_table *table)
 	return !bitmap_empty(table->dirty, table->nr_blocks);
 }
 
-/* What the file system says of direct I/O, or a guess that is on the safe side. */
-static void qcow2_probe_direct(struct qcow2_layer *layer)
+/**
+ * qcow2_file_buffer() - do without direct I/O
+ * @file: the file
+ */
+void qcow2_file_buffer(struct qcow2_file *file)
 {
-	struct inode *inode = layer->file->f_mapping->host;
+	file->direct = false;
+	file->nowait = false;
+	file->dio_align = QCOW2_SECTOR_BYTES;
+}
+
+/* What the file system says of direct I/O, or a guess that is on the safe side. */
+static void qcow2_probe_direct(struct qcow2_file *file)
+{
+	struct inode *inode = file->file->f_mapping->host;
 	struct kstat st = {};
 
-	layer->nowait = layer->file->f_mode & FMODE_NOWAIT;
-	layer->dio_align = QCOW2_SECTOR_BYTES;
-	layer->dma_align = QCOW2_SECTOR_BYTES;
-	layer->direct = layer->file->f_mode & FMODE_CAN_ODIRECT;
-	if (!layer->direct)
+	file->nowait = file->file->f_mode & FMODE_NOWAIT;
+	file->dio_align = QCOW2_SECTOR_BYTES;
+	file->dma_align = QCOW2_SECTOR_BYTES;
+	file->direct = file->file->f_mode & FMODE_CAN_ODIRECT;
+	if (!file->direct)
 		return;
 	if (S_ISBLK(inode->i_mode)) {
-		layer->dio_align = bdev_logical_block_size(I_BDEV(inode));
-	} else if (!vfs_getattr(&layer->file->f_path, &st, STATX_DIOALIGN, 0) &&
+		file->dio_align = bdev_logical_block_size(I_BDEV(inode));
+	} else if (!vfs_getattr(&file->file->f_path, &st, STATX_DIOALIGN, 0) &&
 		   st.result_mask & STATX_DIOALIGN) {
-		layer->direct = st.dio_offset_align;
-		layer->dio_align = st.dio_offset_align;
-		layer->dma_align = st.dio_mem_align;
+		file->direct = st.dio_offset_align;
+		file->dio_align = st.dio_offset_align;
+		file->dma_align = st.dio_mem_align;
 	} else if (inode->i_sb->s_bdev) {
-		layer->dio_align =
-			bdev_logical_block_size(inode->i_sb->s_bdev);
+		file->dio_align = bdev_logical_block_size(inode->i_sb->s_bdev);
 	}
-	layer->dio_align = max(layer->dio_align, QCOW2_SECTOR_BYTES);
-	layer->dma_align = max(layer->dma_align, 4U);
-	if (layer->dio_align > PAGE_SIZE)
-		layer->direct = false;
+	file->dio_align = max(file->dio_align, QCOW2_SECTOR_BYTES);
+	file->dma_align = max(file->dma_align, 4U);
+	if (file->dio_align > PAGE_SIZE)
+		qcow2_file_buffer(file);
 }
 
-/**
- * qcow2_layer_align() - can the layer be read to its end in whole blocks?
- * @layer: open
- * @block_size: of the disk, in bytes
- *
- * Direct I/O ends where a larger layer takes over from this one; if that is in
- * the middle of a block it must be buffered.
- */
-void qcow2_layer_align(struct qcow2_layer *layer, u32 block_size)
-{
-	if (!(layer->size & (block_size - 1)))
-		return;
-	layer->direct = false;
-	layer->nowait = false;
-}
-
-static int qcow2_check_file(struct qcow2_layer *layer, bool writable,
+static int qcow2_check_file(struct file *file, bool writable,
 			    struct qcow2_err *err)
 {
-	struct file *file = layer->file;
 	umode_t mode = file_inode(file)->i_mode;
 
 	if (S_ISDIR(mode))
@@ -225,23 +218,11 @@ static int qcow2_check_supported(struct qcow2_layer *layer, bool writable,
 		return qcow2_fail(err, -EOPNOTSUPP,
 				  "image is encrypted (%s), which is not supported",
 				  h->crypt_method == 1 ? "AES" : "LUKS");
-	if (h->incompatible & QCOW2_INCOMPAT_DATA_FILE)
-		return qcow2_fail(err, -EOPNOTSUPP,
-				  "external data files are not supported");
-	if (h->incompatible & QCOW2_INCOMPAT_EXTL2)
-		return qcow2_fail(err, -EOPNOTSUPP,
-				  "extended L2 entries are not supported");
-	if (h->incompatible & QCOW2_INCOMPAT_COMPRESSION)
-		return qcow2_fail(err, -EOPNOTSUPP,
-				  "zstd compression is not supported");
-	if (h->cluster_bits != 16)
-		return qcow2_fail(err, -EOPNOTSUPP,
-				  "clusters of %llu bytes are not supported, only 65536",
-				  qcow2_cluster_size(layer));
-	if (h->refcount_order != 4)
-		return qcow2_fail(err, -EOPNOTSUPP,
-				  "refcounts of %u bits are not supported, only 16",
-				  1U << h->refcount_order);
+	if (qcow2_is_external(h) && !layer->external.file)
+		return qcow2_fail(err, -EINVAL,
+				  "its external data file is missing");
+	if (!qcow2_is_external(h) && layer->external.file)
+		return qcow2_fail(err, -EINVAL, "has no external data file");
 	if (!writable)
 		return 0;
 	if (h->incompatible & QCOW2_INCOMPAT_CORRUPT)
@@ -250,11 +231,6 @@ static int qcow2_check_supported(struct qcow2_layer *layer, bool writable,
 	if (h->incompatible & QCOW2_INCOMPAT_DIRTY)
 		return qcow2_fail(err, -EUCLEAN,
 				  "image was not closed cleanly: repair it with qemu-img check -r all");
-	if (h->autoclear)
-		return qcow2_fail(err, -EOPNOTSUPP,
-				  "writing an image with %s is not supported: attach it read-only",
-				  h->autoclear & QCOW2_AUTOCLEAR_BITMAPS ?
-				  "persistent bitmaps" : "unknown autoclear features");
 	return 0;
 }
 
@@ -265,15 +241,15 @@ static int qcow2_check_ends(struct qcow2_layer *layer, struct qcow2_err *err)
 	u64 l1_bytes = (u64)h->l1_entries * 8;
 	u64 reftable_bytes = (u64)h->reftable_clusters << layer->cluster_bits;
 
-	if (l1_bytes > layer->file_size ||
-	    h->l1_offset > layer->file_size - l1_bytes)
+	if (l1_bytes > layer->meta.size ||
+	    h->l1_offset > layer->meta.size - l1_bytes)
 		return qcow2_fail(err, -EINVAL,
 				  "L1 table lies beyond the end of the file (truncated image?)");
-	if (reftable_bytes > layer->file_size ||
-	    h->reftable_offset > layer->file_size - reftable_bytes)
+	if (reftable_bytes > layer->meta.size ||
+	    h->reftable_offset > layer->meta.size - reftable_bytes)
 		return qcow2_fail(err, -EINVAL,
 				  "refcount table lies beyond the end of the file (truncated image?)");
-	if (h->nr_snapshots && h->snapshots_offset >= layer->file_size)
+	if (h->nr_snapshots && h->snapshots_offset >= layer->meta.size)
 		return qcow2_fail(err, -EINVAL,
 				  "snapshot table lies beyond the end of the file (truncated image?)");
 	return 0;
@@ -281,7 +257,7 @@ static int qcow2_check_ends(struct qcow2_layer *layer, struct qcow2_err *err)
 
 static int qcow2_read_header(struct qcow2_layer *layer, struct qcow2_err *err)
 {
-	size_t len = min_t(u64, layer->file_size, QCOW2_HEADER_PROBE_BYTES);
+	size_t len = min_t(u64, layer->meta.size, QCOW2_HEADER_PROBE_BYTES);
 	void *buf = kzalloc(QCOW2_HEADER_PROBE_BYTES, GFP_KERNEL);
 	int ret;
 
@@ -299,7 +275,7 @@ static int qcow2_read_header(struct qcow2_layer *layer, struct qcow2_err *err)
 static int qcow2_read_extensions(struct qcow2_layer *layer,
 				 struct qcow2_err *err)
 {
-	size_t len = min(layer->file_size, qcow2_cluster_size(layer));
+	size_t len = min(layer->meta.size, qcow2_cluster_size(layer));
 	void *buf = kvzalloc(qcow2_cluster_size(layer), GFP_KERNEL);
 	int ret;
 
@@ -309,7 +285,8 @@ static int qcow2_read_extensions(struct qcow2_layer *layer,
 	if (ret)
 		qcow2_fail(err, ret, "cannot read the header (error %d)", ret);
 	else
-		ret = qcow2_header_check_extensions(buf, len, &layer->header, err);
+		ret = qcow2_header_check_extensions(buf, len, &layer->header,
+						    &layer->bitmaps, err);
 	kvfree(buf);
 	return ret;
 }
@@ -324,7 +301,8 @@ static int qcow2_open_qcow2(struct qcow2_layer *layer, bool writable,
 	if (ret)
 		return ret;
 	layer->cluster_bits = h->cluster_bits;
-	layer->l2_bits = h->cluster_bits - 3;
+	layer->entry_bits = qcow2_is_extended(h) ? 4 : 3;
+	layer->l2_bits = h->cluster_bits - layer->entry_bits;
 	layer->size = round_down(h->size, QCOW2_SECTOR_BYTES);
 	ret = qcow2_check_supported(layer, writable, err);
 	if (!ret)
@@ -333,9 +311,6 @@ static int qcow2_open_qcow2(struct qcow2_layer *layer, bool writable,
 		ret = qcow2_read_extensions(layer, err);
 	if (ret)
 		return ret;
-	if (layer->dio_align > qcow2_cluster_size(layer))
-		return qcow2_fail(err, -EOPNOTSUPP,
-				  "clusters are smaller than the blocks of the file's storage");
 	qcow2_cache_size(&layer->l2,
 			 min_t(u32, layer->cluster_bits, QCOW2_MAX_SLICE_BITS),
 			 cache_bytes);
@@ -343,9 +318,21 @@ static int qcow2_open_qcow2(struct qcow2_layer *layer, bool writable,
 				err);
 }
 
+static int qcow2_file_open(struct qcow2_file *file, bool writable,
+			   struct qcow2_err *err)
+{
+	int ret = qcow2_check_file(file->file, writable, err);
+
+	if (ret)
+		return ret;
+	file->size = i_size_read(file->file->f_mapping->host);
+	qcow2_probe_direct(file);
+	return 0;
+}
+
 /**
  * qcow2_layer_open() - read and validate a layer
- * @layer: its image, file, index and format are set
+ * @layer: its image, files, index and format are set
  * @writable: it is to be written
  * @cache_bytes: bound for its L2 tables in memory
  * @err: receives the reason in words
@@ -356,15 +343,22 @@ static int qcow2_open_qcow2(struct qcow2_layer *layer, bool writable,
 int qcow2_layer_open(struct qcow2_layer *layer, bool writable, u64 cache_bytes,
 		     struct qcow2_err *err)
 {
-	int ret = qcow2_check_file(layer, writable, err);
+	int ret = qcow2_file_open(&layer->meta, writable, err);
 
 	if (ret)
 		return ret;
-	layer->file_size = i_size_read(layer->file->f_mapping->host);
-	qcow2_probe_direct(layer);
+	layer->data = &layer->meta;
+	if (layer->external.file) {
+		ret = qcow2_file_open(&layer->external, writable, err);
+		if (ret) {
+			qcow2_err_prefix(err, "external data file: ");
+			return ret;
+		}
+		layer->data = &layer->external;
+	}
 	if (layer->format == QCOW2_FORMAT_QCOW2)
 		return qcow2_open_qcow2(layer, writable, cache_bytes, err);
-	layer->size = round_up(layer->file_size, QCOW2_SECTOR_BYTES);
+	layer->size = round_up(layer->meta.size, QCOW2_SECTOR_BYTES);
 	return 0;
 }
 

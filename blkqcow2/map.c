@@ -15,7 +15,7 @@
  */
 u32 qcow2_l2_slice_bits(const struct qcow2_layer *layer)
 {
-	return layer->l2.slice_bits - 3;
+	return layer->l2.slice_bits - layer->entry_bits;
 }
 
 /**
@@ -82,25 +82,78 @@ struct qcow2_slice *qcow2_l2_pin(struct qcow2_layer *layer, u64 guest)
 	return qcow2_cache_pin(&layer->l2, qcow2_l2_key(layer, guest));
 }
 
+/* Both halves of an extended entry are of the same state of it. */
+static u64 qcow2_slice_entry(struct qcow2_layer *layer,
+			     struct qcow2_slice *slice, u32 index, u64 *bitmap)
+{
+	const __be64 *entries = slice->data;
+	unsigned int seq;
+	u64 raw;
+
+	if (!qcow2_is_extended(&layer->header)) {
+		*bitmap = 0;
+		return be64_to_cpu(READ_ONCE(entries[index]));
+	}
+	do {
+		seq = read_seqcount_begin(&slice->seq);
+		raw = be64_to_cpu(READ_ONCE(entries[2 * index]));
+		*bitmap = be64_to_cpu(READ_ONCE(entries[2 * index + 1]));
+	} while (read_seqcount_retry(&slice->seq, seq));
+	return raw;
+}
+
+static bool qcow2_has_host(enum qcow2_kind kind)
+{
+	return kind == QCOW2_DATA || kind == QCOW2_ZERO_ALLOC;
+}
+
 /*
  * How many clusters from @index on, @max at most, continue the entry @raw: the
  * same flags, and the next host cluster if there is one.
  */
-static u32 qcow2_run(struct qcow2_layer *layer, const __be64 *entries,
+static u32 qcow2_run(struct qcow2_layer *layer, struct qcow2_slice *slice,
 		     u32 index, u32 max, u64 raw, enum qcow2_kind kind)
 {
-	u64 step = kind == QCOW2_DATA || kind == QCOW2_ZERO_ALLOC ?
-		   qcow2_cluster_size(layer) : 0;
+	u64 step = qcow2_has_host(kind) ? qcow2_cluster_size(layer) : 0;
+	u64 bitmap;
 	u32 n;
 
 	if (kind == QCOW2_COMPRESSED)
 		return 1;
 	for (n = 1; n < max; n++) {
 		raw += step;
-		if (be64_to_cpu(READ_ONCE(entries[index + n])) != raw)
+		if (qcow2_slice_entry(layer, slice, index + n, &bitmap) != raw)
 			break;
 	}
 	return n;
+}
+
+/*
+ * The same for subclusters, in bytes: from subcluster @sub of the entry @raw,
+ * @bitmap on, which is of kind @kind.
+ */
+static u64 qcow2_sub_extent(struct qcow2_layer *layer,
+			    struct qcow2_slice *slice, u32 index, u32 max,
+			    u64 raw, u64 bitmap, u32 sub)
+{
+	enum qcow2_kind kind = qcow2_sub_kind(bitmap, sub);
+	u64 step = kind == QCOW2_DATA ? qcow2_cluster_size(layer) : 0;
+	u32 run = qcow2_sub_run(bitmap, sub), n;
+	u64 subs = run;
+
+	for (n = 1; n < max && sub + run == QCOW2_SUBCLUSTERS; n++) {
+		u64 next = qcow2_slice_entry(layer, slice, index + n, &bitmap);
+
+		raw += step;
+		sub = 0;
+		if ((kind == QCOW2_DATA ? next != raw :
+		     qcow2_l2_decode(&layer->header, next, bitmap).kind >=
+		     QCOW2_COMPRESSED) || qcow2_sub_kind(bitmap, 0) != kind)
+			break;
+		run = qcow2_sub_run(bitmap, 0);
+		subs += run;
+	}
+	return subs << qcow2_sub_bits(layer);
 }
 
 /*
@@ -135,6 +188,20 @@ static int qcow2_check_bounds(struct qcow2_layer *layer, u64 guest,
 	return 0;
 }
 
+/* In an external data file everything has its place, and belongs to nobody else. */
+static int qcow2_check_external(struct qcow2_layer *layer, u64 guest,
+				struct qcow2_extent *ext)
+{
+	if (ext->host != guest) {
+		qcow2_image_corrupt(layer,
+				    "L2 entry does not name its place in the data file",
+				    guest);
+		return -EIO;
+	}
+	ext->copied = true;
+	return 0;
+}
+
 /*
  * Is what the slice says on disk, and the L1 entry that leads to it? To be
  * asked after the entry has been read: see qcow2_cache_dirty().
@@ -157,36 +224,49 @@ static bool qcow2_slice_durable(struct qcow2_layer *layer,
 	return !READ_ONCE(layer->image->commit.l1_busy);
 }
 
+/* @whole: of extended entries, what they say of clusters as a whole. */
 static int qcow2_map_slice(struct qcow2_layer *layer, struct qcow2_slice *slice,
-			   u64 guest, u64 len, struct qcow2_extent *ext)
+			   u64 guest, u64 len, bool whole,
+			   struct qcow2_extent *ext)
 {
-	const __be64 *entries = slice->data;
+	bool subs = qcow2_is_extended(&layer->header) && !whole;
 	u32 index = qcow2_l2_index(layer, guest);
-	u64 in_cluster = qcow2_in_cluster(layer, guest);
+	u64 in_cluster = qcow2_in_cluster(layer, guest), skip, bytes, raw, bitmap;
 	u64 clusters = (in_cluster + len + qcow2_cluster_size(layer) - 1) >>
 		       layer->cluster_bits;
 	u32 max = min_t(u64, clusters,
 			(1U << qcow2_l2_slice_bits(layer)) - index);
-	u64 raw = be64_to_cpu(READ_ONCE(entries[index]));
-	struct qcow2_entry e = qcow2_l2_decode(raw, layer->header.version,
-					       layer->cluster_bits);
-	u32 n;
+	u32 sub = in_cluster >> qcow2_sub_bits(layer);
+	struct qcow2_entry e;
 
+	raw = qcow2_slice_entry(layer, slice, index, &bitmap);
+	e = qcow2_l2_decode(&layer->header, raw, bitmap);
 	if (e.kind == QCOW2_INVALID) {
 		qcow2_image_corrupt(layer, "L2 entry", guest);
 		return -EIO;
 	}
-	n = qcow2_run(layer, entries, index, max, raw, e.kind);
+	skip = in_cluster;
+	if (subs && e.kind != QCOW2_COMPRESSED) {
+		e.kind = qcow2_sub_kind(bitmap, sub);
+		bytes = qcow2_sub_extent(layer, slice, index, max, raw, bitmap,
+					 sub);
+		skip &= (1ULL << qcow2_sub_bits(layer)) - 1;
+	} else {
+		bytes = (u64)qcow2_run(layer, slice, index, max, raw, e.kind) <<
+			layer->cluster_bits;
+	}
 	ext->kind = e.kind;
 	ext->copied = e.copied;
 	ext->bytes = e.bytes;
-	ext->len = min(len, ((u64)n << layer->cluster_bits) - in_cluster);
+	ext->len = min(len, bytes - skip);
 	ext->host = e.host;
 	ext->durable = qcow2_slice_durable(layer, slice, guest);
-	if (e.kind != QCOW2_DATA && e.kind != QCOW2_ZERO_ALLOC)
+	if (!qcow2_has_host(e.kind))
 		return 0;
 	ext->host += in_cluster;
-	return qcow2_check_bounds(layer, guest, ext);
+	return qcow2_is_external(&layer->header) ?
+	       qcow2_check_external(layer, guest, ext) :
+	       qcow2_check_bounds(layer, guest, ext);
 }
 
 static int qcow2_map_qcow2(struct qcow2_layer *layer, u64 guest, u64 len,
@@ -204,7 +284,7 @@ static int qcow2_map_qcow2(struct qcow2_layer *layer, u64 guest, u64 len,
 	rcu_read_lock();
 	slice = qcow2_cache_peek(&layer->l2, qcow2_l2_key(layer, guest));
 	if (slice) {
-		ret = qcow2_map_slice(layer, slice, guest, len, ext);
+		ret = qcow2_map_slice(layer, slice, guest, len, false, ext);
 		rcu_read_unlock();
 		return ret;
 	}
@@ -214,7 +294,7 @@ static int qcow2_map_qcow2(struct qcow2_layer *layer, u64 guest, u64 len,
 	slice = qcow2_l2_pin(layer, guest);
 	if (IS_ERR(slice))
 		return PTR_ERR(slice);
-	ret = qcow2_map_slice(layer, slice, guest, len, ext);
+	ret = qcow2_map_slice(layer, slice, guest, len, false, ext);
 	qcow2_cache_unpin(slice);
 	return ret;
 }
@@ -230,6 +310,48 @@ static int qcow2_map_layer(struct qcow2_layer *layer, u64 guest, u64 len,
 	ext->len = len;
 	ext->durable = true;
 	return 0;
+}
+
+/**
+ * qcow2_map_clusters() - what does layer 0 say about clusters as a whole?
+ * @image: the image
+ * @slice: pinned, with their entries
+ * @guest: guest offset of the first one
+ * @nr: clusters
+ * @ext: the answer for a part that begins at @guest, whole clusters
+ *
+ * Where entries are extended, clusters with a host cluster are data whatever
+ * their subclusters are, and all others but compressed ones unallocated.
+ *
+ * Context: any.
+ * Return: 0 or -EIO.
+ */
+int qcow2_map_clusters(struct qcow2_image *image, struct qcow2_slice *slice,
+		       u64 guest, u32 nr, struct qcow2_extent *ext)
+{
+	struct qcow2_layer *layer = qcow2_active(image);
+
+	*ext = (struct qcow2_extent){ .layer = layer };
+	return qcow2_map_slice(layer, slice, guest,
+			       (u64)nr << layer->cluster_bits, true, ext);
+}
+
+/**
+ * qcow2_sub_alloc() - which subclusters of a cluster have data in layer 0?
+ * @image: the image; entries are extended
+ * @slice: pinned, with the entry
+ * @guest: guest offset in the cluster
+ *
+ * Return: a bit for each.
+ */
+u32 qcow2_sub_alloc(struct qcow2_image *image, struct qcow2_slice *slice,
+		    u64 guest)
+{
+	struct qcow2_layer *layer = qcow2_active(image);
+	u64 bitmap;
+
+	qcow2_slice_entry(layer, slice, qcow2_l2_index(layer, guest), &bitmap);
+	return bitmap;
 }
 
 /**

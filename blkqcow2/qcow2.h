@@ -9,6 +9,7 @@
  *	  qcow2_devs_lock	table of devices, their chains; sleeps
  *	  alloc->grow_lock	adds refcount blocks; sleeps, held over I/O
  *	  image->extend_lock	grows the active file; sleeps, held over I/O
+ *	  image->header_lock	changes the header; sleeps, held over I/O
  *	    alloc->lock		refcounts in memory, cursor; sleeps, no I/O
  *	      cache->lock	cached tables' entries, dirty and clock lists; irq
  *	      ranges->lock	locked ranges and who waits for them; irq
@@ -30,6 +31,7 @@
 #include <linux/percpu-refcount.h>
 #include <linux/rbtree.h>
 #include <linux/refcount.h>
+#include <linux/seqlock.h>
 #include <linux/sizes.h>
 #include <linux/uio.h>
 #include <linux/workqueue.h>
@@ -71,6 +73,7 @@ enum {
  * @clock: in cache->clock
  * @dirty: in cache->dirty
  * @rcu: frees it after the last lock-free reader
+ * @seq: of an L2 slice, changes with each change of extended entries
  * @data: the table's bytes as they are on disk, aligned for direct I/O
  */
 struct qcow2_slice {
@@ -80,6 +83,7 @@ struct qcow2_slice {
 	struct list_head clock;
 	struct list_head dirty;
 	struct rcu_head rcu;
+	seqcount_spinlock_t seq;
 	void *data;
 };
 
@@ -138,37 +142,57 @@ struct qcow2_table {
 };
 
 /**
- * struct qcow2_layer - one file of the chain
+ * struct qcow2_file - an open file of a layer
  * @image: the image it belongs to
- * @file: the file
- * @index: position in the chain, 0 is the active layer
- * @format: &enum qcow2_layer_format
- * @direct: the file takes direct I/O
- * @nowait: the file can refuse instead of blocking
+ * @file: the file; NULL if there is none
+ * @direct: it takes direct I/O
+ * @nowait: it can refuse instead of blocking
+ * @no_punch: it has refused to have a hole punched
  * @dio_align: alignment of offsets and lengths for direct I/O, in bytes
  * @dma_align: alignment of memory for direct I/O, in bytes
- * @file_size: the file's length when it was validated; of the active layer
- *	how far it has been extended since
+ * @size: its length in bytes when it was validated; of the active layer how
+ *	far it has been extended since
+ */
+struct qcow2_file {
+	struct qcow2_image *image;
+	struct file *file;
+	bool direct;
+	bool nowait;
+	bool no_punch;
+	u32 dio_align;
+	u32 dma_align;
+	u64 size;
+};
+
+/**
+ * struct qcow2_layer - one layer of the chain
+ * @image: the image it belongs to
+ * @index: position in the chain, 0 is the active layer
+ * @format: &enum qcow2_layer_format
+ * @meta: the file that is the layer
+ * @external: its external data file, if it has one
+ * @data: where its guest data is: one of the two
  * @size: virtual size in bytes, whole sectors; of a raw layer rounded up
  * @header: qcow2 only
+ * @bitmaps: where its persistent bitmaps are
  * @cluster_bits: log2 of the cluster size
+ * @entry_bits: log2 of the bytes of an L2 entry
  * @l2_bits: log2 of the entries of an L2 table
  * @l1: the active L1 table, entries change under l2.lock
  * @l2: slices of L2 tables, keyed by guest offset
  */
 struct qcow2_layer {
 	struct qcow2_image *image;
-	struct file *file;
 	u32 index;
 	u32 format;
-	bool direct;
-	bool nowait;
-	u32 dio_align;
-	u32 dma_align;
-	u64 file_size;
+	struct qcow2_file meta;
+	struct qcow2_file external;
+	struct qcow2_file *data;
 	u64 size;
 	struct qcow2_header header;
+	struct qcow2_bitmaps bitmaps;
 	u32 cluster_bits;
+	u32 entry_bits;
 	u32 l2_bits;
 	struct qcow2_table l1;
 	struct qcow2_cache l2;
@@ -179,6 +203,13 @@ static inline u64 qcow2_cluster_size(const struct qcow2_layer *layer)
 	return BIT_ULL(layer->cluster_bits);
 }
 
+/* log2 of the bytes that an L2 entry can tell apart. */
+static inline u32 qcow2_sub_bits(const struct qcow2_layer *layer)
+{
+	return layer->cluster_bits - (qcow2_is_extended(&layer->header) ?
+				      QCOW2_SUBCLUSTERS_BITS : 0);
+}
+
 static inline u64 qcow2_in_cluster(const struct qcow2_layer *layer, u64 offset)
 {
 	return offset & (qcow2_cluster_size(layer) - 1);
@@ -187,7 +218,7 @@ static inline u64 qcow2_in_cluster(const struct qcow2_layer *layer, u64 offset)
 int qcow2_layer_open(struct qcow2_layer *layer, bool writable,
 		     u64 cache_bytes, struct qcow2_err *err);
 void qcow2_layer_close(struct qcow2_layer *layer);
-void qcow2_layer_align(struct qcow2_layer *layer, u32 block_size);
+void qcow2_file_buffer(struct qcow2_file *file);
 void *qcow2_bounce_alloc(size_t *len);
 int qcow2_layer_read(struct qcow2_layer *layer, u64 pos, void *to, size_t len);
 int qcow2_table_load(struct qcow2_layer *layer, struct qcow2_table *table,
@@ -224,17 +255,21 @@ int qcow2_map(struct qcow2_image *image, u32 first, u64 guest, u64 len,
 	      bool cached_only, struct qcow2_extent *ext);
 int qcow2_map_active(struct qcow2_image *image, u64 guest, u64 len,
 		     struct qcow2_extent *ext);
+int qcow2_map_clusters(struct qcow2_image *image, struct qcow2_slice *slice,
+		       u64 guest, u32 nr, struct qcow2_extent *ext);
+u32 qcow2_sub_alloc(struct qcow2_image *image, struct qcow2_slice *slice,
+		    u64 guest);
 
 /* ---- io.c: direct file I/O ---- */
 
 typedef void (*qcow2_io_end_t)(struct qcow2_io *io, int error);
 
 /**
- * struct qcow2_io - one read or write of a layer's file
+ * struct qcow2_io - one read or write of a file
  * @iocb: as handed to the file system
  * @iter: consumed by it
  * @start: the iterator as it was, to begin again or to fill a short read
- * @layer: the file
+ * @file: the file
  * @pos: host offset in bytes
  * @len: bytes asked for
  * @done: bytes done by earlier attempts
@@ -249,7 +284,7 @@ struct qcow2_io {
 	struct kiocb iocb;
 	struct iov_iter iter;
 	struct iov_iter start;
-	struct qcow2_layer *layer;
+	struct qcow2_file *file;
 	u64 pos;
 	size_t len;
 	size_t done;
@@ -261,14 +296,15 @@ struct qcow2_io {
 	struct work_struct work;
 };
 
-void qcow2_io_prepare(struct qcow2_io *io, struct qcow2_layer *layer, u64 pos,
+void qcow2_io_prepare(struct qcow2_io *io, struct qcow2_file *file, u64 pos,
 		      const struct iov_iter *iter, bool sync_data);
 void qcow2_io_submit(struct qcow2_io *io, bool nowait);
-int qcow2_io_sync(struct qcow2_layer *layer, u64 pos, struct iov_iter *iter);
-int qcow2_io_buf(struct qcow2_layer *layer, int dir, u64 pos, void *buf,
+int qcow2_io_sync(struct qcow2_file *file, u64 pos, struct iov_iter *iter);
+int qcow2_io_buf(struct qcow2_file *file, int dir, u64 pos, void *buf,
 		 size_t len);
-int qcow2_io_zero(struct qcow2_layer *layer, u64 pos, u64 len);
-int qcow2_io_flush(struct qcow2_layer *layer);
+int qcow2_io_zero(struct qcow2_file *file, u64 pos, u64 len);
+int qcow2_io_flush(struct qcow2_file *file);
+int qcow2_layer_flush(struct qcow2_layer *layer);
 
 /* ---- ranges.c: locked ranges of clusters and tables ---- */
 
@@ -301,10 +337,34 @@ void qcow2_range_unlock(struct qcow2_ranges *ranges, struct qcow2_range *range);
 
 /* ---- l2.c: changes of L1 and L2 tables of the active layer ---- */
 
+/**
+ * struct qcow2_link - a change of the L2 entries of a run of clusters
+ * @guest: guest offset of the first cluster
+ * @nr: clusters, all in one slice
+ * @raw: the first entry, host byte order; of extended ones its first half
+ * @step: what is added from one entry to the next
+ * @lo: with extended entries: from there, in bytes from @guest,
+ * @hi: up to there
+ * @kind: subclusters become that; the others stay what they are
+ * @keep: only subclusters change, @raw is not looked at
+ * @old: what the old entries named, to be freed when the new ones are
+ *	durable; or NULL. Taken over
+ */
+struct qcow2_link {
+	u64 guest;
+	u32 nr;
+	u64 raw;
+	u64 step;
+	u64 lo;
+	u64 hi;
+	enum qcow2_kind kind;
+	bool keep;
+	struct qcow2_free *old;
+};
+
 struct qcow2_free *qcow2_free_alloc(u64 first, u64 nr);
 void qcow2_l2_link(struct qcow2_image *image, struct qcow2_slice *slice,
-		   u64 guest, u32 nr, u64 raw, u64 step,
-		   struct qcow2_free *old);
+		   const struct qcow2_link *link);
 int qcow2_l2_make_writable(struct qcow2_image *image, u64 guest,
 			   struct qcow2_waiter *waiter);
 struct qcow2_slice *qcow2_l2_pin(struct qcow2_layer *layer, u64 guest);
@@ -314,11 +374,18 @@ s64 qcow2_l2_host(struct qcow2_layer *layer, u64 key);
 
 /* ---- refcount.c and alloc.c: clusters of the active layer ---- */
 
-/* A run of clusters whose refcount is to be lowered by one (rule M4). */
+/**
+ * struct qcow2_free - a run of clusters whose refcount is to be lowered by one
+ * @node: in the list of those that wait for it (rule M4)
+ * @first: first host cluster number
+ * @nr: clusters
+ * @punch: the host file may forget what becomes free
+ */
 struct qcow2_free {
 	struct list_head node;
 	u64 first;
 	u64 nr;
+	bool punch;
 };
 
 /**
@@ -368,6 +435,10 @@ int qcow2_refcount_add_block(struct qcow2_image *image, u64 block);
 u64 qcow2_layer_end(struct qcow2_layer *layer);
 bool qcow2_alloc_is_static(struct qcow2_image *image, u64 first, u64 nr);
 int qcow2_image_extend(struct qcow2_image *image, u64 end);
+int qcow2_data_extend(struct qcow2_image *image, u64 end);
+int qcow2_data_zero(struct qcow2_image *image, u64 pos, u64 len, bool unmap);
+int qcow2_punch(struct qcow2_file *file, u64 pos, u64 len);
+void qcow2_punch_resting(struct qcow2_image *image, u64 first, u64 nr);
 void qcow2_alloc_rested(struct qcow2_image *image, unsigned long generation);
 int qcow2_image_trim(struct qcow2_image *image);
 s64 qcow2_refcount_host(struct qcow2_layer *layer, u64 key);
@@ -423,6 +494,7 @@ struct qcow2_commit_waiter {
  * @entries: copies of L2 slices and L1 blocks on their way to the file
  * @freed: runs freed by L2 changes since the last snapshot; under l2.lock
  * @l1_busy: blocks of L1 are being written
+ * @all: refcounts must be written, too, though they may lag
  * @error: metadata can no longer be written; nothing is written any more
  */
 struct qcow2_commit {
@@ -434,6 +506,7 @@ struct qcow2_commit {
 	mempool_t entries;
 	struct list_head freed;
 	bool l1_busy;
+	bool all;
 	int error;
 };
 
@@ -446,10 +519,38 @@ void qcow2_commit_soon(struct qcow2_image *image);
 void qcow2_commit_now(struct qcow2_image *image);
 int qcow2_commit_all(struct qcow2_image *image);
 
+/* ---- compress.c ---- */
+
+/**
+ * struct qcow2_inflater - compressed clusters as what they contain
+ * @lock: protects the rest
+ * @clusters: &struct qcow2_inflated, the last used one first
+ * @wait: for one that is being decompressed
+ * @nr: how many there are
+ */
+struct qcow2_inflater {
+	spinlock_t lock; /* everything */
+	struct list_head clusters;
+	wait_queue_head_t wait;
+	unsigned int nr;
+};
+
+void qcow2_inflater_init(struct qcow2_inflater *inflater);
+void qcow2_inflater_exit(struct qcow2_inflater *inflater);
+int qcow2_decompress(const struct qcow2_extent *ext, u64 guest, size_t len,
+		     struct iov_iter *to);
+
 /* ---- image.c ---- */
 
+/**
+ * struct qcow2_chain_file - a layer as userspace has handed it over
+ * @file: the file that it is
+ * @data: its external data file, or NULL
+ * @format: &enum qcow2_layer_format
+ */
 struct qcow2_chain_file {
 	struct file *file;
+	struct file *data;
 	u32 format;
 };
 
@@ -489,7 +590,12 @@ struct qcow2_stats {
  * @alloc: allocator of layer 0
  * @epochs: see &struct qcow2_epochs
  * @commit: see &struct qcow2_commit
+ * @inflater: see &struct qcow2_inflater
  * @extend_lock: held while the active file grows
+ * @header_lock: held while the header changes
+ * @begun: the header permits writing; see header.c
+ * @lazy: refcounts may lag behind, the dirty bit says so
+ * @corrupt: the active layer contradicts itself
  * @tail: the file's length to leave behind is the larger of this and what
  *	has been allocated
  * @layers: nr of @chain
@@ -512,7 +618,12 @@ struct qcow2_image {
 	struct qcow2_alloc alloc;
 	struct qcow2_epochs epochs;
 	struct qcow2_commit commit;
+	struct qcow2_inflater inflater;
 	struct mutex extend_lock; /* growth of the active file */
+	struct mutex header_lock; /* changes of the header */
+	bool begun;
+	bool lazy;
+	bool corrupt;
 	u64 tail;
 	struct qcow2_layer layers[];
 };
@@ -534,15 +645,29 @@ void qcow2_image_fail(struct qcow2_image *image, int error);
 void qcow2_image_corrupt(struct qcow2_layer *layer, const char *what,
 			 u64 where);
 
+/* ---- header.c: changes of the active layer's header ---- */
+
+static inline bool qcow2_image_may_write(struct qcow2_image *image)
+{
+	/* Pairs with the release in qcow2_image_begin_write(). */
+	return smp_load_acquire(&image->begun);
+}
+
+/* Can the map say of any range that it is zeroes? */
+static inline bool qcow2_can_zero(struct qcow2_image *image)
+{
+	return qcow2_active(image)->header.version >= 3 || image->chain->nr == 1;
+}
+
+int qcow2_image_begin_write(struct qcow2_image *image);
+int qcow2_image_end_write(struct qcow2_image *image);
+int qcow2_header_reftable(struct qcow2_image *image, u64 host, u32 clusters);
+void qcow2_header_mark_corrupt(struct qcow2_image *image);
+
 /* ---- lock.c: QEMU-compatible image locks ---- */
 
 int qcow2_file_lock(struct file *file, bool writable, struct qcow2_err *err);
 void qcow2_file_unlock(struct file *file);
-
-/* ---- compress.c ---- */
-
-int qcow2_decompress(const struct qcow2_extent *ext, u64 guest, size_t len,
-		     struct iov_iter *to);
 
 /* ---- cow.c: writes that allocate ---- */
 
@@ -550,7 +675,7 @@ struct qcow2_req;
 
 int qcow2_write_allocating(struct qcow2_req *req, u64 guest,
 			   const struct iov_iter *from, u64 *len);
-int qcow2_zero_clusters(struct qcow2_req *req, u64 guest, bool unmap, u64 *len);
+int qcow2_zero_mapped(struct qcow2_req *req, u64 guest, bool unmap, u64 *len);
 size_t qcow2_cow_size(void);
 
 /* ---- request.c ---- */

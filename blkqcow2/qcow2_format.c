@@ -3,9 +3,10 @@
  * The QCOW2 on-disk format: decoders and encoders. See qcow2_format.h.
  */
 #ifdef __KERNEL__
-#include <linux/bits.h>
+#include <linux/bitops.h>
 #include <linux/errno.h>
 #include <linux/limits.h>
+#include <linux/minmax.h>
 #include <linux/overflow.h>
 #include <linux/unaligned.h>
 #include "qcow2_err.h"
@@ -40,7 +41,7 @@ static void qcow2_header_decode_v2(const u8 *p, struct qcow2_header *h)
 	h->crypt_method = get_unaligned_be32(p + 32);
 	h->l1_entries = get_unaligned_be32(p + 36);
 	h->l1_offset = get_unaligned_be64(p + 40);
-	h->reftable_offset = get_unaligned_be64(p + QCOW2_HEADER_REFTABLE);
+	h->reftable_offset = get_unaligned_be64(p + 48);
 	h->reftable_clusters = get_unaligned_be32(p + 56);
 	h->nr_snapshots = get_unaligned_be32(p + 60);
 	h->snapshots_offset = get_unaligned_be64(p + 64);
@@ -215,18 +216,38 @@ int qcow2_header_decode(const void *buf, size_t len, struct qcow2_header *h,
 
 static int qcow2_check_bitmaps(const u8 *p, u32 len,
 			       const struct qcow2_header *h,
+			       struct qcow2_bitmaps *bitmaps,
 			       struct qcow2_err *err)
 {
-	u32 nr;
-
 	if (len != 24)
 		return qcow2_fail(err, -EINVAL, "bitmaps extension has %u bytes", len);
-	nr = get_unaligned_be32(p);
-	if (!nr || nr > 65535 || get_unaligned_be32(p + 4) ||
-	    !qcow2_table_fits(get_unaligned_be64(p + 16),
-			      get_unaligned_be64(p + 8), h->cluster_bits))
+	bitmaps->nr = get_unaligned_be32(p);
+	bitmaps->bytes = get_unaligned_be64(p + 8);
+	bitmaps->offset = get_unaligned_be64(p + 16);
+	if (!bitmaps->nr || bitmaps->nr > QCOW2_MAX_BITMAPS ||
+	    get_unaligned_be32(p + 4) || !bitmaps->offset ||
+	    bitmaps->bytes > QCOW2_MAX_BITMAP_DIRECTORY ||
+	    bitmaps->bytes < (u64)bitmaps->nr * QCOW2_BITMAP_ENTRY_MIN ||
+	    !qcow2_table_fits(bitmaps->offset, bitmaps->bytes, h->cluster_bits))
 		return qcow2_fail(err, -EINVAL, "bitmaps extension is invalid");
 	return 0;
+}
+
+/**
+ * qcow2_bitmap_entry_bytes() - length of an entry of the bitmap directory
+ * @entry: its first QCOW2_BITMAP_ENTRY_MIN bytes
+ * @left: bytes from its start to the end of the directory
+ *
+ * Return: bytes, padding included, or 0 if it does not fit.
+ */
+u32 qcow2_bitmap_entry_bytes(const void *entry, u64 left)
+{
+	const u8 *p = entry;
+	u64 bytes = QCOW2_BITMAP_ENTRY_MIN + (u64)get_unaligned_be16(p + 18) +
+		    get_unaligned_be32(p + 20);
+
+	bytes = (bytes + 7) & ~7ULL;
+	return bytes <= left ? bytes : 0;
 }
 
 /**
@@ -234,12 +255,14 @@ static int qcow2_check_bitmaps(const u8 *p, u32 len,
  * @buf: the first cluster of the file
  * @len: bytes in @buf: the cluster, or what the file has of it
  * @h: the header, decoded from the same bytes
+ * @bitmaps: receives where persistent bitmaps are
  * @err: receives the reason in words
  *
  * Return: 0 or -EINVAL.
  */
 int qcow2_header_check_extensions(const void *buf, size_t len,
 				  const struct qcow2_header *h,
+				  struct qcow2_bitmaps *bitmaps,
 				  struct qcow2_err *err)
 {
 	const u8 *p = buf;
@@ -261,8 +284,10 @@ int qcow2_header_check_extensions(const void *buf, size_t len,
 			return qcow2_fail(err, -EINVAL,
 					  "header extension 0x%08x is too long",
 					  type);
-		if (type == QCOW2_EXT_BITMAPS)
-			ret = qcow2_check_bitmaps(p + pos, bytes, h, err);
+		/* Without the bit nobody vouches for what it says. */
+		if (type == QCOW2_EXT_BITMAPS &&
+		    h->autoclear & QCOW2_AUTOCLEAR_BITMAPS)
+			ret = qcow2_check_bitmaps(p + pos, bytes, h, bitmaps, err);
 		if (type == QCOW2_EXT_CRYPTO) {
 			luks = true;
 			if (bytes != 16)
@@ -295,35 +320,107 @@ static struct qcow2_entry qcow2_compressed_decode(u64 raw, u32 cluster_bits)
 	return e;
 }
 
+/* The cluster as a whole: whether it has a host cluster. */
+static struct qcow2_entry qcow2_extended_decode(const struct qcow2_header *h,
+						u64 raw, u64 bitmap,
+						struct qcow2_entry e)
+{
+	u32 alloc = bitmap, zero = bitmap >> QCOW2_SUBCLUSTERS;
+	bool here = e.host || (qcow2_is_external(h) && e.copied);
+
+	/* The zero flag of standard entries is reserved here. */
+	if (raw & QCOW2_ENTRY_ZERO || alloc & zero || (alloc && !here) ||
+	    (e.copied && !here))
+		return e;
+	e.kind = here ? QCOW2_DATA : QCOW2_UNALLOCATED;
+	return e;
+}
+
 /**
- * qcow2_l2_decode() - decode a standard L2 entry
+ * qcow2_l2_decode() - decode an L2 entry
+ * @h: header of the image
  * @raw: the entry in host byte order
- * @version: of the image, 2 or 3
- * @cluster_bits: of the image
+ * @bitmap: its second half if entries are extended, else ignored
+ *
+ * Of an extended entry this is what it says of the cluster as a whole: data if
+ * there is a host cluster, whatever its subclusters are; qcow2_sub_kind()
+ * tells that.
  *
  * Context: any.
  * Return: the entry; kind QCOW2_INVALID if it breaks the specification.
  */
-struct qcow2_entry qcow2_l2_decode(u64 raw, u32 version, u32 cluster_bits)
+struct qcow2_entry qcow2_l2_decode(const struct qcow2_header *h, u64 raw,
+				   u64 bitmap)
 {
 	struct qcow2_entry e = { .kind = QCOW2_INVALID };
+	bool extended = qcow2_is_extended(h);
 
-	if (raw & QCOW2_ENTRY_COMPRESSED)
-		return qcow2_compressed_decode(raw, cluster_bits);
+	if (raw & QCOW2_ENTRY_COMPRESSED) {
+		if (qcow2_is_external(h) || (extended && bitmap))
+			return e;
+		return qcow2_compressed_decode(raw, h->cluster_bits);
+	}
 	e.host = raw & QCOW2_ENTRY_OFFSET;
 	e.copied = raw & QCOW2_ENTRY_COPIED;
-	if (raw & QCOW2_L2_RESERVED || e.host & (BIT_ULL(cluster_bits) - 1))
+	if (raw & QCOW2_L2_RESERVED || e.host & (BIT_ULL(h->cluster_bits) - 1))
 		return e;
+	if (extended)
+		return qcow2_extended_decode(h, raw, bitmap, e);
 	if (raw & QCOW2_ENTRY_ZERO) {
-		if (version >= 3)
-			e.kind = e.host ? QCOW2_ZERO_ALLOC : QCOW2_ZERO_PLAIN;
+		if (h->version >= 3)
+			e.kind = e.host || (qcow2_is_external(h) && e.copied) ?
+				 QCOW2_ZERO_ALLOC : QCOW2_ZERO_PLAIN;
 		return e;
 	}
-	if (e.host)
+	/* In a data file of its own a cluster may lie at offset 0. */
+	if (e.host || (qcow2_is_external(h) && e.copied))
 		e.kind = QCOW2_DATA;
 	else if (!e.copied)
 		e.kind = QCOW2_UNALLOCATED;
 	return e;
+}
+
+/**
+ * qcow2_sub_kind() - what a valid extended entry says of a subcluster
+ * @bitmap: its second half
+ * @sub: number of the subcluster
+ */
+enum qcow2_kind qcow2_sub_kind(u64 bitmap, u32 sub)
+{
+	if (bitmap & BIT_ULL(sub))
+		return QCOW2_DATA;
+	if (bitmap & BIT_ULL(sub + QCOW2_SUBCLUSTERS))
+		return QCOW2_ZERO_PLAIN;
+	return QCOW2_UNALLOCATED;
+}
+
+/**
+ * qcow2_sub_run() - how many subclusters are of the same kind
+ * @bitmap: second half of a valid extended entry
+ * @sub: number of the first one
+ *
+ * Return: 1 to 32 - @sub.
+ */
+u32 qcow2_sub_run(u64 bitmap, u32 sub)
+{
+	u32 alloc = (u32)bitmap >> sub;
+	u32 zero = (u32)(bitmap >> QCOW2_SUBCLUSTERS) >> sub;
+	u32 left = QCOW2_SUBCLUSTERS - sub;
+	u32 differ = (alloc ^ -(alloc & 1)) | (zero ^ -(zero & 1));
+
+	return differ ? min_t(u32, __ffs(differ), left) : left;
+}
+
+/**
+ * qcow2_sub_mask() - a run of subclusters as bits
+ * @first: number of the first one
+ * @end: number after the last one, at most 32
+ *
+ * Return: bits in the lower half, as the allocated ones have them.
+ */
+u64 qcow2_sub_mask(u32 first, u32 end)
+{
+	return BIT_ULL(end) - BIT_ULL(first);
 }
 
 /**

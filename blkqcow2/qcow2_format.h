@@ -26,6 +26,9 @@
 #define QCOW2_MAX_SNAPSHOTS		65536U
 #define QCOW2_MAX_BACKING_NAME		1023U
 #define QCOW2_SNAPSHOT_MIN		40U
+#define QCOW2_BITMAP_ENTRY_MIN		24U
+#define QCOW2_MAX_BITMAPS		65535U
+#define QCOW2_MAX_BITMAP_DIRECTORY	(1024U * QCOW2_MAX_BITMAPS)
 #define QCOW2_V2_HEADER_LENGTH		72U
 #define QCOW2_V3_HEADER_LENGTH		104U
 
@@ -53,8 +56,9 @@
 #define QCOW2_L2_RESERVED		0x3f000000000001feULL
 #define QCOW2_REFTABLE_RESERVED		0x00000000000001ffULL
 
-/* Byte offsets in the header of what the driver rewrites. */
-#define QCOW2_HEADER_REFTABLE		48
+/* Extended L2 entries: allocated subclusters low, zero ones high. */
+#define QCOW2_SUBCLUSTERS_BITS		5
+#define QCOW2_SUBCLUSTERS		(1U << QCOW2_SUBCLUSTERS_BITS)
 
 struct qcow2_err;
 
@@ -100,7 +104,19 @@ struct qcow2_header {
 	u32 compression_type;
 };
 
-/* What an L2 entry says about its cluster. */
+/**
+ * struct qcow2_bitmaps - the bitmaps extension of a header
+ * @nr: persistent bitmaps, 0 if there is no such extension
+ * @offset: host offset of their directory
+ * @bytes: length of it
+ */
+struct qcow2_bitmaps {
+	u32 nr;
+	u64 offset;
+	u64 bytes;
+};
+
+/* What an L2 entry says about its cluster, or about a part of it. */
 enum qcow2_kind {
 	QCOW2_UNALLOCATED,
 	QCOW2_ZERO_PLAIN,
@@ -128,12 +144,28 @@ int qcow2_header_decode(const void *buf, size_t len, struct qcow2_header *h,
 			struct qcow2_err *err);
 int qcow2_header_check_extensions(const void *buf, size_t len,
 				  const struct qcow2_header *h,
+				  struct qcow2_bitmaps *bitmaps,
 				  struct qcow2_err *err);
-struct qcow2_entry qcow2_l2_decode(u64 raw, u32 version, u32 cluster_bits);
+u32 qcow2_bitmap_entry_bytes(const void *entry, u64 left);
+struct qcow2_entry qcow2_l2_decode(const struct qcow2_header *h, u64 raw,
+				   u64 bitmap);
+enum qcow2_kind qcow2_sub_kind(u64 bitmap, u32 sub);
+u32 qcow2_sub_run(u64 bitmap, u32 sub);
+u64 qcow2_sub_mask(u32 first, u32 end);
 bool qcow2_l1_valid(u64 raw, u32 cluster_bits);
 bool qcow2_reftable_valid(u64 raw, u32 cluster_bits);
 u64 qcow2_refcount_get(const void *table, u32 index, u32 order);
 void qcow2_refcount_set(void *table, u32 index, u32 order, u64 value);
+
+static inline bool qcow2_is_extended(const struct qcow2_header *h)
+{
+	return h->incompatible & QCOW2_INCOMPAT_EXTL2;
+}
+
+static inline bool qcow2_is_external(const struct qcow2_header *h)
+{
+	return h->incompatible & QCOW2_INCOMPAT_DATA_FILE;
+}
 
 static inline u64 qcow2_refcount_max(u32 order)
 {

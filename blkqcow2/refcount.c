@@ -241,7 +241,7 @@ static int qcow2_claim_clusters(struct qcow2_image *image, u64 first, u64 nr)
 	fresh = first >= alloc->fresh;
 	WRITE_ONCE(alloc->fresh, max(alloc->fresh, first + nr));
 	mutex_unlock(&alloc->lock);
-	return fresh ? 0 : qcow2_io_zero(layer, pos, bytes);
+	return fresh ? 0 : qcow2_io_zero(&layer->meta, pos, bytes);
 }
 
 static int qcow2_add_block_in_table(struct qcow2_image *image, u64 block)

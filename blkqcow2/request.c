@@ -103,7 +103,7 @@ static void qcow2_req_submit(struct qcow2_req *req, struct qcow2_io *io,
 	io->end = qcow2_req_io_end;
 	io->private = req;
 	qcow2_req_get(req);
-	qcow2_io_prepare(io, ext->layer, ext->host, iter, dsync);
+	qcow2_io_prepare(io, ext->layer->data, ext->host, iter, dsync);
 	qcow2_io_submit(io, nowait);
 }
 
@@ -173,15 +173,26 @@ static int qcow2_req_write(struct qcow2_req *req, u64 skip, u64 *len)
 	return qcow2_req_write_iter(req, &iter, len);
 }
 
-/* Zero whole clusters in the map, what is left over at the ends as data. */
+/* Zeroes as data, or as much as one cluster takes of them. */
+static int qcow2_req_write_zeroes(struct qcow2_req *req, u64 *len)
+{
+	struct qcow2_layer *layer = qcow2_active(req->image);
+	u64 left = qcow2_cluster_size(layer) - qcow2_in_cluster(layer, req->pos);
+	struct iov_iter iter;
+
+	*len = min3(*len, left, (u64)QCOW2_ZERO_PAGES << PAGE_SHIFT);
+	iov_iter_bvec(&iter, ITER_SOURCE, qcow2_zero_vecs, QCOW2_ZERO_PAGES, *len);
+	return qcow2_req_write_iter(req, &iter, len);
+}
+
+/* Zero in the map what an entry can tell, what is left at the ends as data. */
 static int qcow2_req_zero(struct qcow2_req *req, u64 skip, u64 *len)
 {
 	struct qcow2_layer *layer = qcow2_active(req->image);
-	u64 in_cluster = qcow2_in_cluster(layer, req->pos);
-	u64 whole = round_down(*len, qcow2_cluster_size(layer));
+	u64 unit = BIT_ULL(qcow2_sub_bits(layer));
+	u64 whole = round_down(*len, unit);
 	bool unmap = !(blk_mq_rq_from_pdu(req)->cmd_flags & REQ_NOUNMAP);
 	struct qcow2_extent ext;
-	struct iov_iter iter;
 	int ret;
 
 	ret = qcow2_map(req->image, 0, req->pos, *len, false, &ext);
@@ -191,14 +202,50 @@ static int qcow2_req_zero(struct qcow2_req *req, u64 skip, u64 *len)
 		*len = ext.len;
 		return 0;
 	}
-	if (!in_cluster && whole && layer->header.version >= 3) {
-		*len = whole;
-		return qcow2_zero_clusters(req, req->pos, unmap, len);
+	if (!(req->pos & (unit - 1)) && whole && qcow2_can_zero(req->image)) {
+		ret = qcow2_zero_mapped(req, req->pos, unmap, &whole);
+		if (ret != -EOPNOTSUPP) {
+			*len = whole;
+			return ret;
+		}
 	}
-	*len = min(*len, qcow2_cluster_size(layer) - in_cluster);
-	*len = min_t(u64, *len, QCOW2_ZERO_PAGES << PAGE_SHIFT);
-	iov_iter_bvec(&iter, ITER_SOURCE, qcow2_zero_vecs, QCOW2_ZERO_PAGES, *len);
-	return qcow2_req_write_iter(req, &iter, len);
+	return qcow2_req_write_zeroes(req, len);
+}
+
+/*
+ * Free whole clusters, leave the rest alone. The last one of the disk is whole
+ * if what the disk has of it is.
+ */
+static int qcow2_req_discard(struct qcow2_req *req, u64 skip, u64 *len)
+{
+	struct qcow2_layer *layer = qcow2_active(req->image);
+	u64 size = qcow2_cluster_size(layer);
+	u64 in_cluster = qcow2_in_cluster(layer, req->pos);
+	u64 whole = req->pos + *len == req->image->size ?
+		    round_up(*len, size) : round_down(*len, size);
+	struct qcow2_extent ext;
+	u64 known;
+	int ret;
+
+	if (in_cluster) {
+		*len = min(*len, size - in_cluster);
+		return 0;
+	}
+	if (!whole || !qcow2_can_zero(req->image))
+		return 0;
+	ret = qcow2_map_active(req->image, req->pos, whole, &ext);
+	if (ret)
+		return ret;
+	known = round_down(ext.len, size);
+	if (known && (ext.kind == QCOW2_ZERO_PLAIN ||
+		      (ext.kind == QCOW2_UNALLOCATED &&
+		       req->image->chain->nr == 1))) {
+		*len = min(*len, known);
+		return 0;
+	}
+	ret = qcow2_zero_mapped(req, req->pos, true, &whole);
+	*len = min(*len, whole);
+	return ret;
 }
 
 static int qcow2_req_step(struct qcow2_req *req, u64 skip, u64 *len)
@@ -208,6 +255,8 @@ static int qcow2_req_step(struct qcow2_req *req, u64 skip, u64 *len)
 		return qcow2_req_read(req, skip, len);
 	case REQ_OP_WRITE:
 		return qcow2_req_write(req, skip, len);
+	case REQ_OP_DISCARD:
+		return qcow2_req_discard(req, skip, len);
 	default:
 		return qcow2_req_zero(req, skip, len);
 	}
@@ -236,6 +285,8 @@ static void qcow2_req_work(struct work_struct *work)
 	unsigned int noio = memalloc_noio_save();
 	int ret = 0;
 
+	if (qcow2_req_is_write(req))
+		ret = qcow2_image_begin_write(req->image);
 	while (req->bio && !ret) {
 		ret = qcow2_req_split_bio(req);
 		if (!ret)
@@ -291,7 +342,8 @@ static bool qcow2_req_direct(struct qcow2_req *req, struct request *rq)
 	}
 	if (ext.kind != QCOW2_DATA || !qcow2_may_enter(bio))
 		return false;
-	if (write && (ext.layer->index || !ext.copied))
+	if (write && (ext.layer->index || !ext.copied ||
+		      !qcow2_image_may_write(req->image)))
 		return false;
 	/* An entry that is not on disk yet takes a commit, not just the data. */
 	req->commit_needed = req->fua && !ext.durable;
@@ -340,7 +392,8 @@ static blk_status_t qcow2_queue_rq(struct blk_mq_hw_ctx *hctx,
 		     (!image->writable || READ_ONCE(image->commit.error))))
 		return BLK_STS_IOERR;
 	req->epoch = qcow2_epoch_enter(image);
-	if (req_op(rq) != REQ_OP_WRITE_ZEROES && qcow2_req_direct(req, rq)) {
+	if ((req_op(rq) == REQ_OP_READ || req_op(rq) == REQ_OP_WRITE) &&
+	    qcow2_req_direct(req, rq)) {
 		this_cpu_inc(*dev->nr_direct);
 		return BLK_STS_OK;
 	}
