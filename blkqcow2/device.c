@@ -609,6 +609,10 @@ static void qcow2_info_image(struct qcow2_dev *dev, struct qcow2_ctl_info *info)
 	info->layer_incompatible = layer->header.incompatible;
 	info->layer_compatible = layer->header.compatible;
 	info->layer_autoclear = layer->header.autoclear;
+	if (layer->index)
+		return;
+	info->layer_incompatible = READ_ONCE(image->incompatible);
+	info->layer_autoclear = READ_ONCE(image->autoclear);
 }
 
 static char *qcow2_info_path(const struct qcow2_chain_file *files, bool data,

@@ -134,10 +134,10 @@ static void qcow2_disk_limits(struct qcow2_image *image,
 	lim->max_segment_size = UINT_MAX;
 	lim->dma_alignment = qcow2_dma_align(image) - 1;
 	lim->features = BLK_FEAT_WRITE_CACHE | BLK_FEAT_FUA;
-	/* Without zero clusters the block layer had better write zeroes. */
+	lim->max_write_zeroes_sectors = QCOW2_MAX_ZERO_BYTES >> SECTOR_SHIFT;
+	/* What is under a layer must not show through where it was discarded. */
 	if (!qcow2_can_zero(image))
 		return;
-	lim->max_write_zeroes_sectors = QCOW2_MAX_ZERO_BYTES >> SECTOR_SHIFT;
 	lim->max_hw_discard_sectors = QCOW2_MAX_ZERO_BYTES >> SECTOR_SHIFT;
 	lim->max_discard_segments = 1;
 	lim->discard_granularity = qcow2_cluster_size(active);

@@ -61,21 +61,20 @@ static int qcow2_header_features(struct qcow2_image *image, u64 incompatible,
 				 u64 autoclear)
 {
 	struct qcow2_layer *layer = qcow2_active(image);
-	struct qcow2_header *h = &layer->header;
 	u8 raw[QCOW2_AT_AUTOCLEAR + 8 - QCOW2_AT_INCOMPATIBLE];
 	int ret;
 
 	lockdep_assert_held(&image->header_lock);
 	put_unaligned_be64(incompatible, raw);
-	put_unaligned_be64(h->compatible, raw + 8);
+	put_unaligned_be64(layer->header.compatible, raw + 8);
 	put_unaligned_be64(autoclear, raw + 16);
 	ret = qcow2_layer_patch(layer, QCOW2_AT_INCOMPATIBLE, raw, sizeof(raw));
 	if (!ret)
 		ret = qcow2_io_flush(&layer->meta);
 	if (ret)
 		return ret;
-	WRITE_ONCE(h->incompatible, incompatible);
-	WRITE_ONCE(h->autoclear, autoclear);
+	WRITE_ONCE(image->incompatible, incompatible);
+	WRITE_ONCE(image->autoclear, autoclear);
 	return 0;
 }
 
@@ -147,14 +146,14 @@ static int qcow2_bitmaps_mark(struct qcow2_layer *layer)
 static int qcow2_first_write(struct qcow2_image *image)
 {
 	struct qcow2_layer *layer = qcow2_active(image);
-	struct qcow2_header *h = &layer->header;
-	u64 bitmaps = layer->bitmaps.nr ? h->autoclear & QCOW2_AUTOCLEAR_BITMAPS : 0;
-	u64 autoclear = h->autoclear & QCOW2_AUTOCLEAR_RAW_DATA;
-	u64 incompatible = h->incompatible |
+	u64 bitmaps = layer->bitmaps.nr ?
+		      image->autoclear & QCOW2_AUTOCLEAR_BITMAPS : 0;
+	u64 autoclear = image->autoclear & QCOW2_AUTOCLEAR_RAW_DATA;
+	u64 incompatible = image->incompatible |
 			   (image->lazy ? QCOW2_INCOMPAT_DIRTY : 0);
 	int ret = 0;
 
-	if (autoclear != h->autoclear || incompatible != h->incompatible)
+	if (autoclear != image->autoclear || incompatible != image->incompatible)
 		ret = qcow2_header_features(image, incompatible, autoclear);
 	if (ret || !bitmaps)
 		return ret;
@@ -183,9 +182,10 @@ int qcow2_image_begin_write(struct qcow2_image *image)
 	mutex_lock(&image->header_lock);
 	if (!qcow2_image_may_write(image)) {
 		ret = qcow2_first_write(image);
-		/* Pairs with the acquire in qcow2_image_may_write(). */
-		if (!ret)
+		if (!ret) {
+			/* Pairs with the acquire in qcow2_image_may_write(). */
 			smp_store_release(&image->begun, true);
+		}
 	}
 	mutex_unlock(&image->header_lock);
 	return ret;
@@ -200,14 +200,13 @@ int qcow2_image_begin_write(struct qcow2_image *image)
  */
 int qcow2_image_end_write(struct qcow2_image *image)
 {
-	struct qcow2_header *h = &qcow2_active(image)->header;
 	int ret = 0;
 
 	mutex_lock(&image->header_lock);
 	if (image->begun && image->lazy) {
 		ret = qcow2_header_features(image,
-					    h->incompatible & ~QCOW2_INCOMPAT_DIRTY,
-					    h->autoclear);
+					    image->incompatible & ~QCOW2_INCOMPAT_DIRTY,
+					    image->autoclear);
 		if (!ret)
 			image->begun = false;
 	}
@@ -225,15 +224,13 @@ int qcow2_image_end_write(struct qcow2_image *image)
  */
 void qcow2_header_mark_corrupt(struct qcow2_image *image)
 {
-	struct qcow2_layer *layer = qcow2_active(image);
-	struct qcow2_header *h = &layer->header;
-
-	if (!READ_ONCE(image->corrupt) || h->version < 3)
+	if (!READ_ONCE(image->corrupt) ||
+	    qcow2_active(image)->header.version < 3)
 		return;
 	mutex_lock(&image->header_lock);
-	if (!(h->incompatible & QCOW2_INCOMPAT_CORRUPT))
+	if (!(image->incompatible & QCOW2_INCOMPAT_CORRUPT))
 		qcow2_header_features(image,
-				      h->incompatible | QCOW2_INCOMPAT_CORRUPT,
-				      h->autoclear);
+				      image->incompatible | QCOW2_INCOMPAT_CORRUPT,
+				      image->autoclear);
 	mutex_unlock(&image->header_lock);
 }

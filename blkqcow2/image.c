@@ -319,6 +319,8 @@ static int qcow2_open_layers(struct qcow2_image *image, struct qcow2_err *err)
 	image->size = round_down(active->size, image->block_size);
 	/* The rest is not to be seen on the disk. */
 	active->size = image->size;
+	image->incompatible = active->header.incompatible;
+	image->autoclear = active->header.autoclear;
 	image->lazy = image->writable &&
 		      active->header.compatible & QCOW2_COMPAT_LAZY_REFCOUNTS;
 	ret = qcow2_alloc_open(image, image->dev->cache_bytes /

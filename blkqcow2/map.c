@@ -124,6 +124,10 @@ static u32 qcow2_run(struct qcow2_layer *layer, struct qcow2_slice *slice,
 		raw += step;
 		if (qcow2_slice_entry(layer, slice, index + n, &bitmap) != raw)
 			break;
+		/* The second half may be invalid all the same. */
+		if (qcow2_is_extended(&layer->header) &&
+		    qcow2_l2_decode(&layer->header, raw, bitmap).kind != kind)
+			break;
 	}
 	return n;
 }

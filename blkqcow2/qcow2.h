@@ -593,6 +593,8 @@ struct qcow2_stats {
  * @inflater: see &struct qcow2_inflater
  * @extend_lock: held while the active file grows
  * @header_lock: held while the header changes
+ * @incompatible: feature bits of the active layer's header, as they are now
+ * @autoclear: the same
  * @begun: the header permits writing; see header.c
  * @lazy: refcounts may lag behind, the dirty bit says so
  * @corrupt: the active layer contradicts itself
@@ -621,6 +623,8 @@ struct qcow2_image {
 	struct qcow2_inflater inflater;
 	struct mutex extend_lock; /* growth of the active file */
 	struct mutex header_lock; /* changes of the header */
+	u64 incompatible;
+	u64 autoclear;
 	bool begun;
 	bool lazy;
 	bool corrupt;

@@ -58,7 +58,7 @@
 
 /* Extended L2 entries: allocated subclusters low, zero ones high. */
 #define QCOW2_SUBCLUSTERS_BITS		5
-#define QCOW2_SUBCLUSTERS		(1U << QCOW2_SUBCLUSTERS_BITS)
+#define QCOW2_SUBCLUSTERS		32U
 
 struct qcow2_err;
 

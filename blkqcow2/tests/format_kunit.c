@@ -191,6 +191,8 @@ static void header_extl2(struct kunit *test)
 	KUNIT_EXPECT_LT(test, decode(p, &h, &err), 0);
 }
 
+static struct qcow2_bitmaps bitmaps;
+
 static int check_extension(u8 *p, u32 type, u32 len)
 {
 	struct qcow2_err err = {};
@@ -200,7 +202,7 @@ static int check_extension(u8 *p, u32 type, u32 len)
 	put_unaligned_be32(len, p + 116);
 	if (decode(p, &h, &err))
 		return 1;
-	return qcow2_header_check_extensions(p, BUF_BYTES, &h, &err);
+	return qcow2_header_check_extensions(p, BUF_BYTES, &h, &bitmaps, &err);
 }
 
 static void header_extensions(struct kunit *test)
@@ -215,15 +217,6 @@ static void header_extensions(struct kunit *test)
 			-EINVAL);
 	KUNIT_EXPECT_EQ(test, check_extension(p, 0x12345678, 0xffffffff),
 			-EINVAL);
-	/* Bitmaps: 24 bytes, 1 to 65535 of them, reserved 0, aligned. */
-	KUNIT_EXPECT_EQ(test, check_extension(p, 0x23852875, 23), -EINVAL);
-	KUNIT_EXPECT_EQ(test, check_extension(p, 0x23852875, 24), -EINVAL);
-	put_unaligned_be32(1, p + 120);
-	put_unaligned_be64(64, p + 128);
-	put_unaligned_be64(0x50000, p + 136);
-	KUNIT_EXPECT_EQ(test, check_extension(p, 0x23852875, 24), 0);
-	put_unaligned_be32(1, p + 124);
-	KUNIT_EXPECT_EQ(test, check_extension(p, 0x23852875, 24), -EINVAL);
 	/* LUKS needs its extension, of 16 bytes. */
 	put_unaligned_be32(2, p + 32);
 	KUNIT_EXPECT_EQ(test, check_extension(p, 0, 0), -EINVAL);
@@ -231,38 +224,101 @@ static void header_extensions(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, check_extension(p, 0x0537be77, 16), 0);
 }
 
+static void header_bitmaps(struct kunit *test)
+{
+	u8 *p = good_header(test);
+
+	/* Without the autoclear bit the extension means nothing. */
+	KUNIT_EXPECT_EQ(test, check_extension(p, 0x23852875, 23), 0);
+	put_unaligned_be64(QCOW2_AUTOCLEAR_BITMAPS, p + 88);
+	/* 24 bytes, 1 to 65535 bitmaps, reserved 0, aligned. */
+	KUNIT_EXPECT_EQ(test, check_extension(p, 0x23852875, 23), -EINVAL);
+	KUNIT_EXPECT_EQ(test, check_extension(p, 0x23852875, 24), -EINVAL);
+	put_unaligned_be32(2, p + 120);
+	put_unaligned_be64(64, p + 128);
+	put_unaligned_be64(0x50000, p + 136);
+	KUNIT_EXPECT_EQ(test, check_extension(p, 0x23852875, 24), 0);
+	KUNIT_EXPECT_EQ(test, bitmaps.nr, 2U);
+	KUNIT_EXPECT_EQ(test, bitmaps.bytes, 64ULL);
+	KUNIT_EXPECT_EQ(test, bitmaps.offset, 0x50000ULL);
+	put_unaligned_be32(1, p + 124);
+	KUNIT_EXPECT_EQ(test, check_extension(p, 0x23852875, 24), -EINVAL);
+	put_unaligned_be32(0, p + 124);
+	put_unaligned_be64(0x50200, p + 136);
+	KUNIT_EXPECT_EQ(test, check_extension(p, 0x23852875, 24), -EINVAL);
+	put_unaligned_be64(0, p + 136);
+	KUNIT_EXPECT_EQ(test, check_extension(p, 0x23852875, 24), -EINVAL);
+	put_unaligned_be64(0x50000, p + 136);
+	/* Smaller than its entries can be, larger than 64 MiB. */
+	put_unaligned_be64(40, p + 128);
+	KUNIT_EXPECT_EQ(test, check_extension(p, 0x23852875, 24), -EINVAL);
+	put_unaligned_be64(65535 * 1024 + 1, p + 128);
+	KUNIT_EXPECT_EQ(test, check_extension(p, 0x23852875, 24), -EINVAL);
+	put_unaligned_be64(65536 * 1024, p + 128);
+	put_unaligned_be32(65536, p + 120);
+	KUNIT_EXPECT_EQ(test, check_extension(p, 0x23852875, 24), -EINVAL);
+}
+
+static void bitmap_entries(struct kunit *test)
+{
+	u8 entry[24] = { };
+
+	/* 24 bytes, the name, extra data, in units of 8. */
+	KUNIT_EXPECT_EQ(test, qcow2_bitmap_entry_bytes(entry, 24), 24U);
+	KUNIT_EXPECT_EQ(test, qcow2_bitmap_entry_bytes(entry, 23), 0U);
+	put_unaligned_be16(1, entry + 18);
+	KUNIT_EXPECT_EQ(test, qcow2_bitmap_entry_bytes(entry, 32), 32U);
+	KUNIT_EXPECT_EQ(test, qcow2_bitmap_entry_bytes(entry, 31), 0U);
+	put_unaligned_be16(1023, entry + 18);
+	put_unaligned_be32(8, entry + 20);
+	KUNIT_EXPECT_EQ(test, qcow2_bitmap_entry_bytes(entry, 4096), 1056U);
+	put_unaligned_be32(0xffffffff, entry + 20);
+	KUNIT_EXPECT_EQ(test, qcow2_bitmap_entry_bytes(entry, 4096), 0U);
+}
+
+/* A standard entry of an image of that version and cluster size. */
+static struct qcow2_entry l2(u64 raw, u32 version, u32 cluster_bits)
+{
+	struct qcow2_header h = {
+		.version = version,
+		.cluster_bits = cluster_bits,
+	};
+
+	return qcow2_l2_decode(&h, raw, 0);
+}
+
 static void l2_entries(struct kunit *test)
 {
 	struct qcow2_entry e;
 
-	KUNIT_EXPECT_EQ(test, qcow2_l2_decode(0, 3, 16).kind, QCOW2_UNALLOCATED);
-	KUNIT_EXPECT_EQ(test, qcow2_l2_decode(1, 3, 16).kind, QCOW2_ZERO_PLAIN);
+	KUNIT_EXPECT_EQ(test, l2(0, 3, 16).kind, QCOW2_UNALLOCATED);
+	KUNIT_EXPECT_EQ(test, l2(1, 3, 16).kind, QCOW2_ZERO_PLAIN);
 	/* Version 2 has no zero flag. */
-	KUNIT_EXPECT_EQ(test, qcow2_l2_decode(1, 2, 16).kind, QCOW2_INVALID);
+	KUNIT_EXPECT_EQ(test, l2(1, 2, 16).kind, QCOW2_INVALID);
 
-	e = qcow2_l2_decode(0x8000000000050000ULL, 3, 16);
+	e = l2(0x8000000000050000ULL, 3, 16);
 	KUNIT_EXPECT_EQ(test, e.kind, QCOW2_DATA);
 	KUNIT_EXPECT_TRUE(test, e.copied);
 	KUNIT_EXPECT_EQ(test, e.host, 0x50000ULL);
 
-	e = qcow2_l2_decode(0x00ffffffffff0000ULL, 2, 16);
+	e = l2(0x00ffffffffff0000ULL, 2, 16);
 	KUNIT_EXPECT_EQ(test, e.kind, QCOW2_DATA);
 	KUNIT_EXPECT_FALSE(test, e.copied);
 	KUNIT_EXPECT_EQ(test, e.host, 0x00ffffffffff0000ULL);
 
-	e = qcow2_l2_decode(0x8000000000050001ULL, 3, 16);
+	e = l2(0x8000000000050001ULL, 3, 16);
 	KUNIT_EXPECT_EQ(test, e.kind, QCOW2_ZERO_ALLOC);
 	KUNIT_EXPECT_EQ(test, e.host, 0x50000ULL);
 
 	/* Unaligned, COPIED without a cluster, reserved bits. */
-	KUNIT_EXPECT_EQ(test, qcow2_l2_decode(0x50200, 3, 16).kind, QCOW2_INVALID);
-	KUNIT_EXPECT_EQ(test, qcow2_l2_decode(1ULL << 63, 3, 16).kind,
+	KUNIT_EXPECT_EQ(test, l2(0x50200, 3, 16).kind, QCOW2_INVALID);
+	KUNIT_EXPECT_EQ(test, l2(1ULL << 63, 3, 16).kind,
 			QCOW2_INVALID);
-	KUNIT_EXPECT_EQ(test, qcow2_l2_decode(0x50002, 3, 16).kind, QCOW2_INVALID);
-	KUNIT_EXPECT_EQ(test, qcow2_l2_decode(0x50100, 3, 16).kind, QCOW2_INVALID);
-	KUNIT_EXPECT_EQ(test, qcow2_l2_decode(0x0100000000050000ULL, 3, 16).kind,
+	KUNIT_EXPECT_EQ(test, l2(0x50002, 3, 16).kind, QCOW2_INVALID);
+	KUNIT_EXPECT_EQ(test, l2(0x50100, 3, 16).kind, QCOW2_INVALID);
+	KUNIT_EXPECT_EQ(test, l2(0x0100000000050000ULL, 3, 16).kind,
 			QCOW2_INVALID);
-	KUNIT_EXPECT_EQ(test, qcow2_l2_decode(0x2000000000050000ULL, 3, 16).kind,
+	KUNIT_EXPECT_EQ(test, l2(0x2000000000050000ULL, 3, 16).kind,
 			QCOW2_INVALID);
 }
 
@@ -271,27 +327,115 @@ static void l2_compressed(struct kunit *test)
 	struct qcow2_entry e;
 
 	/* 64 KiB clusters: x = 62 - (16 - 8) = 54 bits of offset. */
-	e = qcow2_l2_decode(1ULL << 62 | 3ULL << 54 | 0x51234, 3, 16);
+	e = l2(1ULL << 62 | 3ULL << 54 | 0x51234, 3, 16);
 	KUNIT_EXPECT_EQ(test, e.kind, QCOW2_COMPRESSED);
 	KUNIT_EXPECT_EQ(test, e.host, 0x51234ULL);
 	/* Three sectors beyond the one that it begins in, at byte 0x34. */
 	KUNIT_EXPECT_EQ(test, e.bytes, 4U * 512 - 0x34);
 
 	/* 512 byte clusters: 61 bits of offset, one of sectors. */
-	e = qcow2_l2_decode(1ULL << 62 | 1ULL << 61 | 0x1fe, 3, 9);
+	e = l2(1ULL << 62 | 1ULL << 61 | 0x1fe, 3, 9);
 	KUNIT_EXPECT_EQ(test, e.kind, QCOW2_COMPRESSED);
 	KUNIT_EXPECT_EQ(test, e.host, 0x1feULL);
 	KUNIT_EXPECT_EQ(test, e.bytes, 2U * 512 - 0x1fe);
 
 	/* 2 MiB clusters: 49 bits of offset, above 4 GiB and unaligned. */
-	e = qcow2_l2_decode(1ULL << 62 | 0x1fffULL << 49 | 0x123456789ULL, 3, 21);
+	e = l2(1ULL << 62 | 0x1fffULL << 49 | 0x123456789ULL, 3, 21);
 	KUNIT_EXPECT_EQ(test, e.host, 0x123456789ULL);
 	KUNIT_EXPECT_EQ(test, e.bytes, 0x2000U * 512 - 0x189);
 
-	KUNIT_EXPECT_EQ(test, qcow2_l2_decode(1ULL << 62, 3, 16).kind,
+	KUNIT_EXPECT_EQ(test, l2(1ULL << 62, 3, 16).kind,
 			QCOW2_INVALID);
-	KUNIT_EXPECT_EQ(test, qcow2_l2_decode(3ULL << 62 | 0x50000, 3, 16).kind,
+	KUNIT_EXPECT_EQ(test, l2(3ULL << 62 | 0x50000, 3, 16).kind,
 			QCOW2_INVALID);
+}
+
+/* An extended entry, with clusters of 64 KiB. */
+static struct qcow2_entry extended(u64 raw, u64 bitmap, u64 also)
+{
+	struct qcow2_header h = {
+		.version = 3,
+		.cluster_bits = 16,
+		.incompatible = QCOW2_INCOMPAT_EXTL2 | also,
+	};
+
+	return qcow2_l2_decode(&h, raw, bitmap);
+}
+
+static void l2_extended(struct kunit *test)
+{
+	const u64 data = 0x8000000000050000ULL;
+	struct qcow2_entry e;
+
+	KUNIT_EXPECT_EQ(test, extended(0, 0, 0).kind, QCOW2_UNALLOCATED);
+	KUNIT_EXPECT_EQ(test, extended(0, 0xffffffff00000000ULL, 0).kind,
+			QCOW2_UNALLOCATED);
+	e = extended(data, 0xffffffffULL, 0);
+	KUNIT_EXPECT_EQ(test, e.kind, QCOW2_DATA);
+	KUNIT_EXPECT_TRUE(test, e.copied);
+	KUNIT_EXPECT_EQ(test, e.host, 0x50000ULL);
+	/* A host cluster that nothing of has been written to. */
+	KUNIT_EXPECT_EQ(test, extended(data, 0, 0).kind, QCOW2_DATA);
+	KUNIT_EXPECT_EQ(test, extended(data, 0x8000000000000001ULL, 0).kind,
+			QCOW2_DATA);
+	/* Allocated and zero; allocated nowhere; the zero flag; COPIED alone. */
+	KUNIT_EXPECT_EQ(test, extended(data, 0x0000000100000001ULL, 0).kind,
+			QCOW2_INVALID);
+	KUNIT_EXPECT_EQ(test, extended(0, 1, 0).kind, QCOW2_INVALID);
+	KUNIT_EXPECT_EQ(test, extended(data | 1, 1, 0).kind, QCOW2_INVALID);
+	KUNIT_EXPECT_EQ(test, extended(1ULL << 63, 0, 0).kind, QCOW2_INVALID);
+	/* Compressed clusters have no subclusters. */
+	KUNIT_EXPECT_EQ(test, extended(1ULL << 62 | 0x50000, 0, 0).kind,
+			QCOW2_COMPRESSED);
+	KUNIT_EXPECT_EQ(test, extended(1ULL << 62 | 0x50000, 1, 0).kind,
+			QCOW2_INVALID);
+	KUNIT_EXPECT_EQ(test, extended(1ULL << 62 | 0x50000, 1ULL << 32, 0).kind,
+			QCOW2_INVALID);
+	/* Guest cluster 0 lies at offset 0 of a data file. */
+	KUNIT_EXPECT_EQ(test, extended(1ULL << 63, 1, QCOW2_INCOMPAT_DATA_FILE).kind,
+			QCOW2_DATA);
+}
+
+static void l2_external(struct kunit *test)
+{
+	struct qcow2_header h = {
+		.version = 3,
+		.cluster_bits = 16,
+		.incompatible = QCOW2_INCOMPAT_DATA_FILE,
+	};
+
+	KUNIT_EXPECT_EQ(test, qcow2_l2_decode(&h, 0, 0).kind, QCOW2_UNALLOCATED);
+	KUNIT_EXPECT_EQ(test, qcow2_l2_decode(&h, 1ULL << 63, 0).kind, QCOW2_DATA);
+	KUNIT_EXPECT_EQ(test, qcow2_l2_decode(&h, 1ULL << 63 | 1, 0).kind,
+			QCOW2_ZERO_ALLOC);
+	KUNIT_EXPECT_EQ(test, qcow2_l2_decode(&h, 1, 0).kind, QCOW2_ZERO_PLAIN);
+	KUNIT_EXPECT_EQ(test, qcow2_l2_decode(&h, 1ULL << 62 | 0x50000, 0).kind,
+			QCOW2_INVALID);
+}
+
+static void subclusters(struct kunit *test)
+{
+	/* 0 to 3 allocated, 4 and 5 nothing, 6 to 31 zero. */
+	const u64 bitmap = 0xffffffc00000000fULL;
+
+	KUNIT_EXPECT_EQ(test, qcow2_sub_kind(bitmap, 0), QCOW2_DATA);
+	KUNIT_EXPECT_EQ(test, qcow2_sub_kind(bitmap, 3), QCOW2_DATA);
+	KUNIT_EXPECT_EQ(test, qcow2_sub_kind(bitmap, 4), QCOW2_UNALLOCATED);
+	KUNIT_EXPECT_EQ(test, qcow2_sub_kind(bitmap, 6), QCOW2_ZERO_PLAIN);
+	KUNIT_EXPECT_EQ(test, qcow2_sub_kind(bitmap, 31), QCOW2_ZERO_PLAIN);
+	KUNIT_EXPECT_EQ(test, qcow2_sub_run(bitmap, 0), 4U);
+	KUNIT_EXPECT_EQ(test, qcow2_sub_run(bitmap, 3), 1U);
+	KUNIT_EXPECT_EQ(test, qcow2_sub_run(bitmap, 4), 2U);
+	KUNIT_EXPECT_EQ(test, qcow2_sub_run(bitmap, 6), 26U);
+	KUNIT_EXPECT_EQ(test, qcow2_sub_run(bitmap, 31), 1U);
+	KUNIT_EXPECT_EQ(test, qcow2_sub_run(0, 0), 32U);
+	KUNIT_EXPECT_EQ(test, qcow2_sub_run(0, 5), 27U);
+	KUNIT_EXPECT_EQ(test, qcow2_sub_run(0xffffffffULL, 0), 32U);
+	KUNIT_EXPECT_EQ(test, qcow2_sub_run(0xffffffff00000000ULL, 1), 31U);
+	KUNIT_EXPECT_EQ(test, qcow2_sub_mask(0, 32), 0xffffffffULL);
+	KUNIT_EXPECT_EQ(test, qcow2_sub_mask(31, 32), 0x80000000ULL);
+	KUNIT_EXPECT_EQ(test, qcow2_sub_mask(2, 4), 0xcULL);
+	KUNIT_EXPECT_EQ(test, qcow2_sub_mask(7, 7), 0ULL);
 }
 
 static void table_entries(struct kunit *test)
@@ -368,8 +512,13 @@ static struct kunit_case qcow2_format_cases[] = {
 	KUNIT_CASE(header_short),
 	KUNIT_CASE(header_extl2),
 	KUNIT_CASE(header_extensions),
+	KUNIT_CASE(header_bitmaps),
+	KUNIT_CASE(bitmap_entries),
 	KUNIT_CASE(l2_entries),
 	KUNIT_CASE(l2_compressed),
+	KUNIT_CASE(l2_extended),
+	KUNIT_CASE(l2_external),
+	KUNIT_CASE(subclusters),
 	KUNIT_CASE(table_entries),
 	KUNIT_CASE(refcounts_read),
 	KUNIT_CASE(refcounts_write),
