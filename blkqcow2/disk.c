@@ -127,7 +127,9 @@ static void qcow2_disk_limits(struct qcow2_image *image,
 	struct qcow2_layer *active = qcow2_active(image);
 
 	lim->logical_block_size = image->block_size;
-	lim->physical_block_size = max_t(u32, image->block_size, SZ_4K);
+	/* Less than a page is written in place, unless clusters are smaller. */
+	lim->physical_block_size =
+		clamp_t(u32, BIT(qcow2_sub_bits(active)), image->block_size, SZ_4K);
 	lim->io_opt = qcow2_cluster_size(active);
 	lim->max_hw_sectors = QCOW2_MAX_IO_BYTES >> SECTOR_SHIFT;
 	lim->max_segments = USHRT_MAX;
