@@ -16,6 +16,10 @@
 #define QCOW2_EXT_END		0x00000000U
 #define QCOW2_EXT_BITMAPS	0x23852875U
 #define QCOW2_EXT_CRYPTO	0x0537be77U
+#define QCOW2_EXT_FEATURES	0x6803f857U
+
+/* In the feature name table: type, bit and name. */
+#define QCOW2_FEATURE_BYTES	48
 
 /*
  * Host offsets are kept below 2^56, the width of the offset field; that they
@@ -64,16 +68,92 @@ static void qcow2_header_decode_v3(const u8 *p, struct qcow2_header *h)
 		h->compression_type = p[QCOW2_V3_HEADER_LENGTH];
 }
 
+/**
+ * struct qcow2_ext - a header extension
+ * @type: QCOW2_EXT_*, or one that is not known
+ * @bytes: length of @data
+ * @data: inside the buffer with the header
+ */
+struct qcow2_ext {
+	u32 type;
+	u32 bytes;
+	const u8 *data;
+};
+
+/* Where extensions end, in a buffer of @len bytes from the start of the file. */
+static u64 qcow2_ext_limit(size_t len, const struct qcow2_header *h)
+{
+	u64 end = min_t(u64, len, BIT_ULL(h->cluster_bits));
+
+	return h->backing_offset ? min(end, h->backing_offset) : end;
+}
+
+/* The one at *@pos: 1, 0 if there is none, -EINVAL if it is too long. */
+static int qcow2_ext_next(const u8 *buf, u64 *pos, u64 end, struct qcow2_ext *ext)
+{
+	if (*pos + 8 > end)
+		return 0;
+	ext->type = get_unaligned_be32(buf + *pos);
+	ext->bytes = get_unaligned_be32(buf + *pos + 4);
+	ext->data = buf + *pos + 8;
+	*pos += 8;
+	if (ext->type == QCOW2_EXT_END)
+		return 0;
+	if (ext->bytes > end - *pos)
+		return -EINVAL;
+	*pos += ((u64)ext->bytes + 7) & ~7ULL;
+	return 1;
+}
+
+/* The name that the table @ext has for an incompatible feature, or NULL. */
+static const char *qcow2_feature_in(const struct qcow2_ext *ext, u32 bit)
+{
+	u32 at, i;
+
+	for (at = 0; at + QCOW2_FEATURE_BYTES <= ext->bytes;
+	     at += QCOW2_FEATURE_BYTES) {
+		const u8 *p = ext->data + at;
+
+		if (p[0] || p[1] != bit)
+			continue;
+		/* The image's own words: let through what can be printed. */
+		for (i = 2; i < QCOW2_FEATURE_BYTES && p[i]; i++) {
+			if (p[i] < 0x20 || p[i] > 0x7e)
+				return NULL;
+		}
+		return i > 2 ? (const char *)p + 2 : NULL;
+	}
+	return NULL;
+}
+
+static int qcow2_refuse_feature(const u8 *buf, size_t len,
+				const struct qcow2_header *h,
+				struct qcow2_err *err)
+{
+	u64 unknown = h->incompatible & ~QCOW2_INCOMPAT_KNOWN;
+	u64 pos = h->header_length, end = qcow2_ext_limit(len, h);
+	u32 bit = __ffs64(unknown);
+	const char *name = NULL;
+	struct qcow2_ext ext;
+
+	while (!name && qcow2_ext_next(buf, &pos, end, &ext) > 0) {
+		if (ext.type == QCOW2_EXT_FEATURES)
+			name = qcow2_feature_in(&ext, bit);
+	}
+	if (name)
+		return qcow2_fail(err, -EOPNOTSUPP,
+				  "unknown incompatible feature '%.*s' (bit %u)",
+				  QCOW2_FEATURE_BYTES - 2, name, bit);
+	return qcow2_fail(err, -EOPNOTSUPP,
+			  "unknown incompatible feature bits 0x%llx",
+			  (unsigned long long)unknown);
+}
+
 static int qcow2_check_features(const struct qcow2_header *h,
 				struct qcow2_err *err)
 {
 	bool typed = h->incompatible & QCOW2_INCOMPAT_COMPRESSION;
 
-	if (h->incompatible & ~QCOW2_INCOMPAT_KNOWN)
-		return qcow2_fail(err, -EOPNOTSUPP,
-				  "unknown incompatible feature bits 0x%llx",
-				  (unsigned long long)
-				  (h->incompatible & ~QCOW2_INCOMPAT_KNOWN));
 	if (h->compression_type > 1)
 		return qcow2_fail(err, -EOPNOTSUPP,
 				  "unknown compression type %u",
@@ -206,6 +286,8 @@ int qcow2_header_decode(const void *buf, size_t len, struct qcow2_header *h,
 				  h->refcount_order);
 	if (h->size > S64_MAX)
 		return qcow2_fail(err, -EFBIG, "virtual size is too large");
+	if (h->incompatible & ~QCOW2_INCOMPAT_KNOWN)
+		return qcow2_refuse_feature(p, len, h, err);
 	ret = qcow2_check_features(h, err);
 	if (!ret)
 		ret = qcow2_check_tables(h, err);
@@ -265,39 +347,30 @@ int qcow2_header_check_extensions(const void *buf, size_t len,
 				  struct qcow2_bitmaps *bitmaps,
 				  struct qcow2_err *err)
 {
-	const u8 *p = buf;
-	u64 pos = h->header_length;
-	u64 end = len;
+	u64 pos = h->header_length, end = qcow2_ext_limit(len, h);
+	struct qcow2_ext ext;
 	bool luks = false;
+	int ret;
 
-	if (h->backing_offset && h->backing_offset < end)
-		end = h->backing_offset;
-	while (pos + 8 <= end) {
-		u32 type = get_unaligned_be32(p + pos);
-		u32 bytes = get_unaligned_be32(p + pos + 4);
-		int ret = 0;
-
-		pos += 8;
-		if (type == QCOW2_EXT_END)
-			break;
-		if (bytes > end - pos)
-			return qcow2_fail(err, -EINVAL,
-					  "header extension 0x%08x is too long",
-					  type);
+	while ((ret = qcow2_ext_next(buf, &pos, end, &ext)) > 0) {
 		/* Without the bit nobody vouches for what it says. */
-		if (type == QCOW2_EXT_BITMAPS &&
-		    h->autoclear & QCOW2_AUTOCLEAR_BITMAPS)
-			ret = qcow2_check_bitmaps(p + pos, bytes, h, bitmaps, err);
-		if (type == QCOW2_EXT_CRYPTO) {
-			luks = true;
-			if (bytes != 16)
-				ret = qcow2_fail(err, -EINVAL,
-						 "encryption extension is invalid");
+		if (ext.type == QCOW2_EXT_BITMAPS &&
+		    h->autoclear & QCOW2_AUTOCLEAR_BITMAPS) {
+			ret = qcow2_check_bitmaps(ext.data, ext.bytes, h,
+						  bitmaps, err);
+			if (ret)
+				return ret;
 		}
-		if (ret)
-			return ret;
-		pos += ((u64)bytes + 7) & ~7ULL;
+		if (ext.type == QCOW2_EXT_CRYPTO) {
+			luks = true;
+			if (ext.bytes != 16)
+				return qcow2_fail(err, -EINVAL,
+						  "encryption extension is invalid");
+		}
 	}
+	if (ret)
+		return qcow2_fail(err, ret, "header extension 0x%08x is too long",
+				  ext.type);
 	if (h->crypt_method == 2 && !luks)
 		return qcow2_fail(err, -EINVAL,
 				  "LUKS encryption without its header extension");

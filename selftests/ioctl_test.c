@@ -51,7 +51,7 @@ static const struct command {
 	  QCOW2_FREEZE_F_NO_FS },
 	{ "THAW", QCOW2_CTL_THAW, sizeof(struct qcow2_ctl_thaw), 0 },
 	{ "INFO", QCOW2_CTL_INFO, sizeof(struct qcow2_ctl_info),
-	  QCOW2_INFO_F_NEXT },
+	  QCOW2_INFO_F_NEXT | QCOW2_INFO_F_DATA_PATH },
 };
 
 #define NR_COMMANDS	(sizeof(commands) / sizeof(commands[0]))
@@ -367,6 +367,30 @@ static void test_chain(void)
 	close(twice[1].fd);
 }
 
+/* An external data file is handed over exactly if the header asks for it. */
+static void test_data_fd(void)
+{
+	struct qcow2_ctl_layer layer = {
+		open_image(image, O_RDWR), QCOW2_FORMAT_QCOW2, -1, 1
+	};
+	int other = open_image(raw, O_RDWR);
+
+	begin_attach(&layer, 1);
+	call_words(QCOW2_CTL_ATTACH, EINVAL, "layer's reserved field");
+	layer.reserved = 0;
+	layer.data_fd = other;
+	begin_attach(&layer, 1);
+	call_words(QCOW2_CTL_ATTACH, EINVAL, "data file for an image without");
+	layer.data_fd = layer.fd;
+	begin_attach(&layer, 1);
+	call_words(QCOW2_CTL_ATTACH, ELOOP, "image as its own data file");
+	layer.data_fd = -2;
+	begin_attach(&layer, 1);
+	call_words(QCOW2_CTL_ATTACH, EBADF, "data file -2");
+	close(layer.fd);
+	close(other);
+}
+
 static void test_index(void)
 {
 	struct qcow2_ctl_layer layer = {
@@ -630,6 +654,7 @@ int main(int argc, char **argv)
 	test_reserved();
 	test_layers();
 	test_chain();
+	test_data_fd();
 	test_index();
 	test_answer();
 

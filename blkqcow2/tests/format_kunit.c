@@ -224,6 +224,38 @@ static void header_extensions(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, check_extension(p, 0x0537be77, 16), 0);
 }
 
+/* An unknown feature is refused by the name that the image has for it. */
+static void header_features(struct kunit *test)
+{
+	u8 *p = good_header(test);
+	struct qcow2_err err = {};
+	struct qcow2_header h;
+
+	put_unaligned_be64(1ULL << 40, p + 72);
+	KUNIT_EXPECT_EQ(test, decode(p, &h, &err), -EOPNOTSUPP);
+	KUNIT_EXPECT_NOT_NULL(test, strstr(err.text, "0x10000000000"));
+	/* Compatible bit 40, then incompatible bit 40. */
+	put_unaligned_be32(0x6803f857, p + 112);
+	put_unaligned_be32(96, p + 116);
+	p[120] = 1;
+	p[121] = 40;
+	strscpy(p + 122, "the other one", 46);
+	p[168] = 0;
+	p[169] = 40;
+	memset(p + 170, 'x', 46);
+	KUNIT_EXPECT_EQ(test, decode(p, &h, &err), -EOPNOTSUPP);
+	KUNIT_EXPECT_NOT_NULL(test, strstr(err.text, "xx' (bit 40)"));
+	strscpy(p + 170, "warp", 46);
+	KUNIT_EXPECT_EQ(test, decode(p, &h, &err), -EOPNOTSUPP);
+	KUNIT_EXPECT_NOT_NULL(test, strstr(err.text, "'warp'"));
+	/* Names are the image's own words, and may be anything. */
+	p[171] = 0x1b;
+	KUNIT_EXPECT_EQ(test, decode(p, &h, &err), -EOPNOTSUPP);
+	KUNIT_EXPECT_NULL(test, strchr(err.text, 0x1b));
+	put_unaligned_be32(0xffffffff, p + 116);
+	KUNIT_EXPECT_EQ(test, decode(p, &h, &err), -EOPNOTSUPP);
+}
+
 static void header_bitmaps(struct kunit *test)
 {
 	u8 *p = good_header(test);
@@ -512,6 +544,7 @@ static struct kunit_case qcow2_format_cases[] = {
 	KUNIT_CASE(header_short),
 	KUNIT_CASE(header_extl2),
 	KUNIT_CASE(header_extensions),
+	KUNIT_CASE(header_features),
 	KUNIT_CASE(header_bitmaps),
 	KUNIT_CASE(bitmap_entries),
 	KUNIT_CASE(l2_entries),
