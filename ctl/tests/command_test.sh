@@ -117,6 +117,12 @@ result "newline in a message"
 why=; "$ctl" attach top >/dev/full 2>err; [ $? -eq 1 ] || why=status
 has "$(cat err)" '*cannot write to standard output*'; result "full standard output"
 run 0 "$ctl" detach qcow22; quiet; result "detach qcow22"
+for closed in '<&-' '2>&-'; do
+	run 0 bash -c 'exec "$0" attach -i 2 top '"$closed" "$ctl"; has "$out" /dev/qcow22
+	"$ctl" detach 2; result "attach with $closed"
+done
+run 1 bash -c 'exec "$0" attach -i 2 top <&- >&-' "$ctl"
+has "$err" '*cannot write to standard output*'; "$ctl" detach 2; result "attach with >&-"
 
 # list and info
 run 0 "$ctl" list

@@ -111,7 +111,8 @@ static void keep_layers(int index, unsigned int nr, uint64_t address)
 		snprintf(name, sizeof(name), "/proc/self/fd/%d", layers[i].fd);
 		len = readlink(name, path, sizeof(path) - 1);
 		flags = fcntl(layers[i].fd, F_GETFL);
-		if (len < 0 || flags < 0 || !(fcntl(layers[i].fd, F_GETFD) & FD_CLOEXEC))
+		if (len < 0 || flags < 0 || layers[i].fd <= STDERR_FILENO ||
+		    !(fcntl(layers[i].fd, F_GETFD) & FD_CLOEXEC))
 			abort();
 		path[len] = 0;
 		note(" %s:%s:%s", layers[i].format == QCOW2_FORMAT_RAW ? "raw" : "qcow2",
