@@ -20,8 +20,10 @@ static const char attach_usage[] =
 "Make a block device of the QCOW2 image in file IMAGE and of its backing\n"
 "files, and print its name.\n"
 "\n"
-"Backing files are followed by plain file name only, relative to the file\n"
-"that names them, and must have their format (qcow2 or raw) recorded.\n"
+"Backing files and external data files are followed by plain file name only,\n"
+"relative to the file that names them. Backing files must have their format\n"
+"(qcow2 or raw) recorded. QEMU takes the name of a data file as relative to the\n"
+"working directory: an absolute one suits both.\n"
 "\n"
 "Options:\n"
 " -r, --read-only         the device is read-only, and so is IMAGE\n"
@@ -105,7 +107,7 @@ static int attach_chain(struct control *control, const struct chain *chain,
 		arg->head.flags |= QCOW2_ATTACH_F_READONLY;
 	ret = control_call(control, QCOW2_CTL_ATTACH, &arg->head);
 	if (ret) {
-		complain_refused(chain->layers[0].path, control->text, attach_advice(ret));
+		complain_refused(chain->layers[0].file.path, control->text, attach_advice(ret));
 		return EXIT_FAILED;
 	}
 	explain(DEVICE_FORMAT ": attached, waiting for the device node", arg->index);
@@ -115,12 +117,6 @@ static int attach_chain(struct control *control, const struct chain *chain,
 	return EXIT_OK;
 }
 
-static bool same_file(const struct layer *a, const struct layer *b)
-{
-	return a->id.blockdev == b->id.blockdev && a->id.dev == b->id.dev &&
-	       a->id.ino == b->id.ino;
-}
-
 static bool same_chain(const struct chain *a, const struct chain *b)
 {
 	unsigned int i;
@@ -128,7 +124,8 @@ static bool same_chain(const struct chain *a, const struct chain *b)
 	if (a->nr != b->nr)
 		return false;
 	for (i = 0; i < a->nr; i++) {
-		if (!same_file(&a->layers[i], &b->layers[i]))
+		if (!file_same(&a->layers[i].file, &b->layers[i].file) ||
+		    !file_same(&a->layers[i].data, &b->layers[i].data))
 			return false;
 	}
 	return true;
@@ -137,7 +134,7 @@ static bool same_chain(const struct chain *a, const struct chain *b)
 /*
  * A thaw follows the chain from the image's full path, which knows nothing of
  * a symbolic link that the image was attached by. Relative names of backing
- * files must lead to the same files from there.
+ * and data files must lead to the same files from there.
  */
 static int check_full_path(const struct chain *chain, const char *image)
 {
@@ -151,7 +148,7 @@ static int check_full_path(const struct chain *chain, const char *image)
 		chain_close(&again);
 	}
 	if (ret)
-		complain("%s: its backing files are not found by its full path, %s: attach it by that, or give the backing files absolute names",
+		complain("%s: its backing or data files are not found by its full path, %s: attach it by that, or give them absolute names",
 			 image, path ? path : "which cannot be told");
 	free(path);
 	return ret;

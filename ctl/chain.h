@@ -4,26 +4,20 @@
 
 #include <linux/blkqcow2.h>
 #include <stdbool.h>
-#include <sys/stat.h>
 
+#include "file.h"
 #include "message.h"
 
 /*
- * struct layer - one file of an image
- * @path: the name that it was opened by
- * @fd: the open file
+ * struct layer - one image of the chain
+ * @file: the image
+ * @data: the external data file that its header asks for, if any
  * @format: &enum qcow2_layer_format
- * @id: device and inode, to see a file that comes twice
  */
 struct layer {
-	char *path;
-	int fd;
+	struct file file;
+	struct file data;
 	unsigned int format;
-	struct {
-		bool blockdev;
-		dev_t dev;
-		ino_t ino;
-	} id;
 };
 
 /*

@@ -31,8 +31,8 @@ static const char freeze_usage[] =
 static const char thaw_usage[] =
 "Usage: qcow2ctl thaw DEV\n"
 "\n"
-"Close a maintenance window: read the image and its backing files again, as\n"
-"they are named now, and let the I/O go on that waits.\n"
+"Close a maintenance window: read the image, its backing and data files again,\n"
+"as they are named now, and let the I/O go on that waits.\n"
 "\n"
 "Options:\n"
 " -h, --help      this text\n"

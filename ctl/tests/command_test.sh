@@ -220,6 +220,49 @@ cp top keep; rm top
 run 1 "$ctl" thaw 0; has "$err" "*$PWD/top: no such file: check*"; result "thaw without the file"
 mv keep top; "$ctl" thaw 0
 
+# data files
+qemu-img create -q -f qcow2 -o data_file=dbase.raw,data_file_raw=on dbase 1G
+qemu-img create -q -f qcow2 -o data_file=dtop.raw -b dbase -F qcow2 dtop
+run 0 "$ctl" attach dtop; has "$out" /dev/qcow22
+has "$log" "attach 2 cache=0 qcow2:rw:$PWD/dtop data:rw:$PWD/dtop.raw qcow2:ro:$PWD/dbase data:ro:$PWD/dbase.raw"
+result "attach with data files"
+run 0 "$ctl" info 2
+has "$out" "*layer 0:*file: $PWD/dtop*data-file: $PWD/dtop.raw*layer 1:*data-file: $PWD/dbase.raw*"
+result "info, data files"
+run 0 "$ctl" info 0; has "${out/data-file/}" "$out"; result "info, no data files"
+run 0 "$ctl" info --json 2; python3 -c 'import json
+d = json.load(open("out"))["layers"]
+assert d[0]["data-file"].endswith("/dtop.raw") and d[1]["data-file"].endswith("/dbase.raw")' ||
+	why=JSON
+result "info --json, data files"
+run 0 "$ctl" info --json 0; python3 -c 'import json
+assert not any("data-file" in l for l in json.load(open("out"))["layers"])' || why=JSON
+result "info --json, no data files"
+"$ctl" freeze 2
+mv dtop.raw moved
+run 1 "$ctl" thaw 2
+has "$err" "*qcow22: stays frozen: $PWD/dtop.raw: no such file (data file of $PWD/dtop): put it*"
+result "thaw without the data file"
+mv moved dtop.raw
+cp dtop.raw dnew.raw
+qemu-img amend -f qcow2 -o data_file="$PWD/dnew.raw" dtop
+run 0 "$ctl" thaw 2; has "$log" "thaw 2 qcow2:rw:$PWD/dtop data:rw:$PWD/dnew.raw qcow2:ro:*"
+result "thaw with another data file"
+"$ctl" detach 2
+run 0 "$ctl" attach -r -i 2 dtop
+has "$log" "* read-only qcow2:ro:$PWD/dtop data:ro:$PWD/dnew.raw qcow2:ro:*"
+result "attach -r with data files"
+"$ctl" detach 2
+chmod 0444 dnew.raw
+run 1 "$ctl" attach dtop; has "$err" '*/dnew.raw: read-only file* (data file of dtop): use -r*'
+result "read-only data file"
+mkdir sub
+qemu-img create -q -f qcow2 -o data_file=ds.raw sub/ds 1G
+cp ds.raw sub
+ln -s sub/ds dslink
+run 1 "$ctl" attach dslink; has "$err" "*dslink: its * data files are not found by*, $PWD/sub/ds:*"
+result "another data file by the full path"
+
 # detach
 run 0 env FAKE_FAIL=detach:16:3 "$ctl" detach /dev/qcow20; quiet; result "detach when closed"
 run 1 env FAKE_FAIL=detach:16:99 "$ctl" detach 1
