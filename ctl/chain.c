@@ -341,14 +341,16 @@ static int add_data(struct chain *chain, const struct header *h, struct message 
  */
 static int follow(struct chain *chain, struct message *why)
 {
+	struct layer *layer = &chain->layers[chain->nr - 1];
 	struct header header;
 	int ret;
 
-	if (chain->layers[chain->nr - 1].format != QCOW2_FORMAT_QCOW2)
+	if (layer->format != QCOW2_FORMAT_QCOW2)
 		return 0;
 	ret = layer_header(chain, &header, why);
 	if (ret)
 		return ret;
+	layer->incompatible = header.incompatible;
 	if (header.incompatible & HEADER_INCOMPAT_DATA_FILE)
 		ret = add_data(chain, &header, why);
 	if (ret || !*header.backing)
@@ -387,6 +389,17 @@ void chain_close(struct chain *chain)
 		file_close(&chain->layers[chain->nr].data);
 		file_close(&chain->layers[chain->nr].file);
 	}
+}
+
+enum chain_health chain_health(const struct chain *chain)
+{
+	uint64_t bits = chain->layers[0].incompatible;
+
+	if (chain->readonly)
+		return CHAIN_CLEAN;
+	if (bits & HEADER_INCOMPAT_CORRUPT)
+		return CHAIN_CORRUPT;
+	return bits & HEADER_INCOMPAT_DIRTY ? CHAIN_DIRTY : CHAIN_CLEAN;
 }
 
 /* The chain as the ioctls want it. */

@@ -198,3 +198,24 @@ bool file_same(const struct file *a, const struct file *b)
 	return a->id.blockdev == b->id.blockdev && a->id.dev == b->id.dev &&
 	       a->id.ino == b->id.ino;
 }
+
+/*
+ * A descriptor that keeps the file, so that no other gets its inode number,
+ * but neither opens nor locks it. Returns -1 with errno on failure.
+ */
+int file_pin(const struct file *file)
+{
+	return open_again(file->fd, O_PATH);
+}
+
+/* Is @file what descriptor @fd stands for? */
+bool file_is(const struct file *file, int fd)
+{
+	struct file other;
+	struct stat st;
+
+	if (fstat(fd, &st))
+		return false;
+	take_id(&other, &st);
+	return file_same(file, &other);
+}

@@ -55,5 +55,7 @@ int file_open(struct file *file, const struct subject *s, bool writing,
 	      struct message *why);
 void file_close(struct file *file);
 bool file_same(const struct file *a, const struct file *b);
+int file_pin(const struct file *file);
+bool file_is(const struct file *file, int fd);
 
 #endif /* QCOW2CTL_FILE_H */

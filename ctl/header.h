@@ -15,6 +15,8 @@
 #define HEADER_DATA_FILE_MAX	4095
 
 /* Incompatible feature bits. */
+#define HEADER_INCOMPAT_DIRTY		(1ull << 0)
+#define HEADER_INCOMPAT_CORRUPT		(1ull << 1)
 #define HEADER_INCOMPAT_DATA_FILE	(1ull << 2)
 
 /*

@@ -317,6 +317,39 @@ static void test_data_permission(void)
 	      "the same, as a backing file");
 }
 
+/* What is marked matters for the active layer, and for writing only. */
+static enum chain_health health(const char *image, bool readonly)
+{
+	struct chain *chain = malloc(sizeof(*chain));
+	enum chain_health health = -1;
+	struct message why;
+
+	if (!chain_open(chain, image, readonly, &why)) {
+		health = chain_health(chain);
+		chain_close(chain);
+	}
+	free(chain);
+	return health;
+}
+
+static void test_health(void)
+{
+	run("qemu-img create -q -f qcow2 h 1M; qemu-img create -q -u -f qcow2 -b h -F qcow2 hover 1M");
+	run("qemu-img create -q -f qcow2 -o compat=0.10 hold 1M");
+	ok(health("h", false) == CHAIN_CLEAN, "clean image", "not clean");
+	set_incompatible("h", 1);
+	ok(health("h", false) == CHAIN_DIRTY, "dirty image", "not dirty");
+	ok(health("h", true) == CHAIN_CLEAN, "dirty image, read-only", "not clean");
+	ok(health("hover", false) == CHAIN_CLEAN, "dirty backing file", "not clean");
+	set_incompatible("h", 3);
+	ok(health("h", false) == CHAIN_CORRUPT, "dirty and corrupt image", "not corrupt");
+	set_incompatible("h", 2);
+	ok(health("h", false) == CHAIN_CORRUPT, "corrupt image", "not corrupt");
+	ok(health("h", true) == CHAIN_CLEAN, "corrupt image, read-only", "not clean");
+	set_incompatible("hold", 7);
+	ok(health("hold", false) == CHAIN_CLEAN, "version 2 has no such bits", "not clean");
+}
+
 /* Makes image @nr, whose backing file is the next one. */
 static void make_link(unsigned char *image, unsigned int nr)
 {
@@ -741,6 +774,7 @@ int main(void)
 	test_bad_data_file();
 	test_data_twice();
 	test_data_permission();
+	test_health();
 	test_depth();
 	test_damage();
 	test_locks();
