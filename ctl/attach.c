@@ -12,21 +12,28 @@
 #include "control.h"
 #include "device.h"
 #include "qcow2ctl.h"
+#include "repair.h"
 #include "size.h"
 
 static const char attach_usage[] =
-"Usage: qcow2ctl attach [-r] [-i N] [--cache-size SIZE] IMAGE\n"
+"Usage: qcow2ctl attach [-r] [-i N] [--cache-size SIZE] [--no-repair] IMAGE\n"
 "\n"
 "Make a block device of the QCOW2 image in file IMAGE and of its backing\n"
 "files, and print its name.\n"
 "\n"
-"Backing files are followed by plain file name only, relative to the file\n"
-"that names them, and must have their format (qcow2 or raw) recorded.\n"
+"Backing files and external data files are followed by plain file name only,\n"
+"relative to the file that names them. Backing files must have their format\n"
+"(qcow2 or raw) recorded. QEMU takes the name of a data file as relative to the\n"
+"working directory: an absolute one suits both.\n"
+"\n"
+"An image that was not closed cleanly is repaired with 'qemu-img check -r all'\n"
+"first, unless it is attached read-only.\n"
 "\n"
 "Options:\n"
 " -r, --read-only         the device is read-only, and so is IMAGE\n"
 " -i, --index N           make it /dev/qcow2N, not the first free one\n"
 "     --cache-size SIZE   bound for the metadata cache (4M, 1G, ...)\n"
+"     --no-repair         refuse an image that was not closed cleanly\n"
 " -h, --help              this text\n"
 " -V, --version           the version\n"
 " -v, --verbose           explain on standard error what is done\n"
@@ -37,6 +44,7 @@ static const struct option attach_options[] = {
 	{ "read-only", no_argument, NULL, 'r' },
 	{ "index", required_argument, NULL, 'i' },
 	{ "cache-size", required_argument, NULL, 'c' },
+	{ "no-repair", no_argument, NULL, 'R' },
 	COMMON_LONG
 };
 
@@ -105,7 +113,7 @@ static int attach_chain(struct control *control, const struct chain *chain,
 		arg->head.flags |= QCOW2_ATTACH_F_READONLY;
 	ret = control_call(control, QCOW2_CTL_ATTACH, &arg->head);
 	if (ret) {
-		complain_refused(chain->layers[0].path, control->text, attach_advice(ret));
+		complain_refused(chain->layers[0].file.path, control->text, attach_advice(ret));
 		return EXIT_FAILED;
 	}
 	explain(DEVICE_FORMAT ": attached, waiting for the device node", arg->index);
@@ -115,12 +123,6 @@ static int attach_chain(struct control *control, const struct chain *chain,
 	return EXIT_OK;
 }
 
-static bool same_file(const struct layer *a, const struct layer *b)
-{
-	return a->id.blockdev == b->id.blockdev && a->id.dev == b->id.dev &&
-	       a->id.ino == b->id.ino;
-}
-
 static bool same_chain(const struct chain *a, const struct chain *b)
 {
 	unsigned int i;
@@ -128,7 +130,8 @@ static bool same_chain(const struct chain *a, const struct chain *b)
 	if (a->nr != b->nr)
 		return false;
 	for (i = 0; i < a->nr; i++) {
-		if (!same_file(&a->layers[i], &b->layers[i]))
+		if (!file_same(&a->layers[i].file, &b->layers[i].file) ||
+		    !file_same(&a->layers[i].data, &b->layers[i].data))
 			return false;
 	}
 	return true;
@@ -137,7 +140,7 @@ static bool same_chain(const struct chain *a, const struct chain *b)
 /*
  * A thaw follows the chain from the image's full path, which knows nothing of
  * a symbolic link that the image was attached by. Relative names of backing
- * files must lead to the same files from there.
+ * and data files must lead to the same files from there.
  */
 static int check_full_path(const struct chain *chain, const char *image)
 {
@@ -151,13 +154,46 @@ static int check_full_path(const struct chain *chain, const char *image)
 		chain_close(&again);
 	}
 	if (ret)
-		complain("%s: its backing files are not found by its full path, %s: attach it by that, or give the backing files absolute names",
+		complain("%s: its backing or data files are not found by its full path, %s: attach it by that, or give them absolute names",
 			 image, path ? path : "which cannot be told");
 	free(path);
 	return ret;
 }
 
-static int attach(const char *image, bool readonly, struct qcow2_ctl_attach *arg)
+/* Can the image be written, at least after a repair that is permitted? */
+static int check_health(const struct chain *chain, const char *image, bool repair)
+{
+	switch (chain_health(chain)) {
+	case CHAIN_CORRUPT:
+		complain("%s: is marked corrupt: attach it read-only (-r), or run '" REPAIR_COMMAND "' on it yourself",
+			 image);
+		return -1;
+	case CHAIN_DIRTY:
+		if (repair)
+			return 0;
+		complain("%s: was not closed cleanly: run '" REPAIR_COMMAND "' on it, or attach it without --no-repair or read-only (-r)",
+			 image);
+		return -1;
+	default:
+		return 0;
+	}
+}
+
+/* @chain may be a new one afterwards, or closed. */
+static int attach_healthy(struct control *control, struct chain *chain, const char *image,
+			  struct qcow2_ctl_attach *arg)
+{
+	struct message why;
+
+	if (chain_health(chain) == CHAIN_DIRTY && repair_image(chain, image, &why)) {
+		complain("%s", why.text);
+		return EXIT_FAILED;
+	}
+	return attach_chain(control, chain, arg);
+}
+
+static int attach(const char *image, bool readonly, bool repair,
+		  struct qcow2_ctl_attach *arg)
 {
 	struct control control;
 	struct message why;
@@ -169,13 +205,13 @@ static int attach(const char *image, bool readonly, struct qcow2_ctl_attach *arg
 		complain("%s", why.text);
 		return EXIT_FAILED;
 	}
-	if (check_full_path(&chain, image)) {
+	if (check_full_path(&chain, image) || check_health(&chain, image, repair)) {
 		status = EXIT_FAILED;
 	} else if (control_open(&control, &why)) {
 		complain("%s", why.text);
 		status = EXIT_FAILED;
 	} else {
-		status = attach_chain(&control, &chain, arg);
+		status = attach_healthy(&control, &chain, image, arg);
 		control_close(&control);
 	}
 	chain_close(&chain);
@@ -185,7 +221,7 @@ static int attach(const char *image, bool readonly, struct qcow2_ctl_attach *arg
 static int run_attach(const struct command *self, int argc, char **argv)
 {
 	struct qcow2_ctl_attach arg = { .index = -1 };
-	bool readonly = false;
+	bool readonly = false, repair = true;
 	uint64_t bytes;
 	int c, status;
 
@@ -203,6 +239,9 @@ static int run_attach(const struct command *self, int argc, char **argv)
 				return usage_error("%s: not a size", optarg);
 			arg.cache_bytes = bytes;
 			break;
+		case 'R':
+			repair = false;
+			break;
 		default:
 			status = common_option(self, c);
 			if (status >= 0)
@@ -213,7 +252,7 @@ static int run_attach(const struct command *self, int argc, char **argv)
 		return usage_error("no image given");
 	if (optind + 1 < argc)
 		return usage_error("%s: only one image at a time", argv[optind + 1]);
-	return attach(argv[optind], readonly, &arg);
+	return attach(argv[optind], readonly, repair, &arg);
 }
 
 const struct command attach_command = {

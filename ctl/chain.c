@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The chain: opens an image and all of its backing files
+ * The chain: opens an image, all of its backing files and their data files
  *
  * The kernel opens no path. Names are followed here, and only plain file
  * names with a recorded format: what an image says about other files is
@@ -12,7 +12,6 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "chain.h"
@@ -22,233 +21,124 @@
 /* First read, and alignment of every read: fit for any O_DIRECT. */
 #define READ_UNIT	65536u
 
-/*
- * Composes "PATH: what is wrong (backing file of PARENT): what to do".
- * Returns -EINVAL so that callers can return it.
- */
-static __printf(5, 6) int layer_fail(struct message *why, const char *parent,
-				     const char *path, const char *advice,
-				     const char *fmt, ...)
-{
-	struct message what;
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(what.text, sizeof(what.text), fmt, ap);
-	va_end(ap);
-	message_set(why, "%s: %s%s%s%s%s%s", path, what.text,
-		    parent ? " (backing file of " : "", parent ? parent : "",
-		    parent ? ")" : "", advice ? ": " : "", advice ? advice : "");
-	return -EINVAL;
-}
-
 static int no_memory(struct message *why)
 {
 	message_set(why, "out of memory");
 	return -EINVAL;
 }
 
-static int open_fail(struct message *why, const char *parent, const char *path,
-		     bool writing)
-{
-	const char *mend = "make it writable, or attach it read-only (-r)";
-
-	switch (errno) {
-	case ENOENT:
-	case ENOTDIR:
-		return layer_fail(why, parent, path, parent ?
-				  "put it back, or correct the name with 'qemu-img rebase -u'" :
-				  "check the name", "no such file");
-	case EACCES:
-		return layer_fail(why, parent, path, geteuid() ? "run qcow2ctl as root" :
-				  writing ? mend : NULL, "permission denied");
-	case EROFS:
-		return layer_fail(why, parent, path, mend,
-				  "cannot be opened for writing: read-only file system or device");
-	case EPERM:
-		if (writing)
-			return layer_fail(why, parent, path, mend,
-					  "cannot be opened for writing: immutable (chattr)");
-		break;
-	case ETXTBSY:
-		return layer_fail(why, parent, path, "stop that first",
-				  "in use as a swap file or a program");
-	case EMFILE:
-		return layer_fail(why, parent, path, "raise the limit (ulimit -n)",
-				  "too many open files");
-	}
-	return layer_fail(why, parent, path, NULL, "cannot be opened: %m");
-}
-
-/* Only these can hold an image; opening others may hang or do harm. */
-static int check_type(struct message *why, const char *parent, const char *path,
-		      const struct stat *st, bool writing)
-{
-	const char *advice = "name a regular file or a block device";
-
-	switch (st->st_mode & S_IFMT) {
-	case S_IFREG:
-		/* Root may write to it all the same, but was asked not to. */
-		if (writing && !(st->st_mode & 0222))
-			return layer_fail(why, parent, path,
-					  "use -r, or permit writing with chmod",
-					  "read-only file (nobody has write permission)");
-		return 0;
-	case S_IFBLK:
-		return 0;
-	case S_IFDIR:
-		return layer_fail(why, parent, path, advice, "is a directory");
-	case S_IFCHR:
-		return layer_fail(why, parent, path, advice, "is a character device");
-	case S_IFIFO:
-		return layer_fail(why, parent, path, advice, "is a FIFO");
-	case S_IFSOCK:
-		return layer_fail(why, parent, path, advice, "is a socket");
-	default:
-		return layer_fail(why, parent, path, advice, "is not a file");
-	}
-}
-
-/*
- * Opens what O_PATH descriptor @handle stands for, so that it is the file
- * that was looked at whatever happens to its name meanwhile. Not all file
- * systems have direct I/O, and O_NOATIME is for the owner.
- */
-static int reopen(int handle, int flags)
-{
-	char name[32];
-	int fd;
-
-	snprintf(name, sizeof(name), "/proc/self/fd/%d", handle);
-	flags |= O_CLOEXEC | O_NOCTTY | O_DIRECT | O_NOATIME;
-	fd = open(name, flags);
-	if (fd < 0 && errno == EPERM) {
-		flags &= ~O_NOATIME;
-		fd = open(name, flags);
-	}
-	if (fd < 0 && errno == EINVAL)
-		fd = open(name, flags & ~O_DIRECT);
-	return fd;
-}
-
-static int open_file(struct message *why, const char *parent, const char *path,
-		     bool writing, struct stat *st)
-{
-	int handle, fd;
-
-	handle = open(path, O_PATH | O_CLOEXEC);
-	if (handle < 0)
-		return open_fail(why, parent, path, writing);
-	if (fstat(handle, st)) {
-		fd = layer_fail(why, parent, path, NULL, "cannot be examined: %m");
-	} else if (check_type(why, parent, path, st, writing)) {
-		fd = -EINVAL;
-	} else {
-		fd = reopen(handle, writing ? O_RDWR : O_RDONLY);
-		if (fd < 0 && errno == ENOENT)
-			fd = layer_fail(why, parent, path, "mount /proc",
-					"cannot be opened without /proc");
-		else if (fd < 0)
-			fd = open_fail(why, parent, path, writing);
-	}
-	close(handle);
-	return fd;
-}
-
 static const char *last_path(const struct chain *chain)
 {
-	return chain->nr ? chain->layers[chain->nr - 1].path : NULL;
+	return chain->nr ? chain->layers[chain->nr - 1].file.path : NULL;
 }
 
-static bool same_file(const struct layer *layer, const struct stat *st)
+/* The active layer is the only one ever written, its data file included. */
+static bool is_written(const struct chain *chain, unsigned int nr)
 {
-	if (layer->id.blockdev != S_ISBLK(st->st_mode))
-		return false;
-	if (layer->id.blockdev)
-		return layer->id.dev == st->st_rdev;
-	return layer->id.dev == st->st_dev && layer->id.ino == st->st_ino;
+	return !nr && !chain->readonly;
 }
 
-static int check_depth(struct message *why, const struct chain *chain, const char *path)
+static int check_depth(struct message *why, const struct chain *chain,
+		       const struct subject *s)
 {
 	if (chain->nr < QCOW2_MAX_LAYERS)
 		return 0;
-	return layer_fail(why, last_path(chain), path,
-			  "shorten the chain with 'qemu-img rebase' or 'commit'",
-			  "one layer too many, the limit is %d", QCOW2_MAX_LAYERS);
+	return subject_fail(why, s, "shorten the chain with 'qemu-img rebase' or 'commit'",
+			    "one layer too many, the limit is %d", QCOW2_MAX_LAYERS);
 }
 
-static int check_loop(struct message *why, const struct chain *chain, const char *path,
-		      const struct stat *st)
+/* Each file has one place in the chain only. */
+static int check_twice(struct message *why, const struct chain *chain,
+		       const struct file *file, const struct subject *s)
 {
-	unsigned int i;
+	const struct layer *layer;
 
-	for (i = 0; i < chain->nr; i++)
-		if (same_file(&chain->layers[i], st))
-			return layer_fail(why, last_path(chain), path,
-					  "correct the names with 'qemu-img rebase -u'",
-					  "comes twice, the chain of backing files is a loop");
+	for (layer = chain->layers; layer < chain->layers + chain->nr; layer++) {
+		if (file_same(&layer->data, file))
+			return subject_fail(why, s, s->role->correct,
+					    "is the data file of %s already",
+					    layer->file.path);
+		if (!file_same(&layer->file, file))
+			continue;
+		if (s->role == &data_role)
+			return subject_fail(why, s, s->role->correct,
+					    "is itself an image of the chain");
+		return subject_fail(why, s, s->role->correct,
+				    "comes twice, the chain of backing files is a loop");
+	}
 	return 0;
 }
 
-static int check_lock(struct message *why, const struct chain *chain, const char *path,
-		      int fd)
+static int check_lock(struct message *why, const struct file *file,
+		      const struct subject *s)
 {
-	int ret = lock_against_writers(fd);
+	int ret = lock_against_writers(file->fd);
 
 	if (ret)
-		layer_fail(why, last_path(chain), path, "stop that first",
-			   "locked by a process that writes to it (a virtual machine, qemu-img, another qcow2 device)");
+		subject_fail(why, s, "stop that first",
+			     "locked by a process that writes to it (a virtual machine, qemu-img, another qcow2 device)");
 	return ret;
 }
 
-/* Opens and locks the file for the next layer. Returns the descriptor. */
-static int open_layer(struct chain *chain, const char *path, bool writing,
-		      struct stat *st, struct message *why)
+/*
+ * Opens and locks the file that @s is about. Takes over its path in any
+ * case. Returns 0, -EAGAIN if it is locked, or -EINVAL.
+ */
+static int open_locked(const struct chain *chain, struct file *file,
+		       const struct subject *s, bool writing, struct message *why)
 {
-	int fd, ret;
+	/* Not yet in its place: it would be found to be there already. */
+	struct file opened;
+	int ret;
 
-	ret = check_depth(why, chain, path);
-	if (ret)
+	ret = file_open(&opened, s, writing, why);
+	if (ret) {
+		free(s->path);
 		return ret;
-	fd = open_file(why, last_path(chain), path, writing, st);
-	if (fd < 0)
-		return fd;
-	ret = check_loop(why, chain, path, st);
+	}
+	ret = check_twice(why, chain, &opened, s);
 	if (!ret)
-		ret = check_lock(why, chain, path, fd);
-	if (!ret)
-		return fd;
-	close(fd);
+		ret = check_lock(why, &opened, s);
+	if (ret)
+		file_close(&opened);
+	else
+		*file = opened;
 	return ret;
 }
 
-/* Opens @path and makes it the last layer. Takes over @path in any case. */
+static void explain_opened(const struct file *file, const char *what, unsigned int nr,
+			   const char *format)
+{
+	int flags = fcntl(file->fd, F_GETFL);
+
+	explain("%s: opened as %s %u, %s, %s, %s I/O", file->path, what, nr, format,
+		(flags & O_ACCMODE) == O_RDWR ? "read-write" : "read-only",
+		flags & O_DIRECT ? "direct" : "buffered");
+}
+
+/*
+ * Opens @path and makes it the last layer. Takes over @path in any case.
+ * Returns 1, for one layer more, or a negative error.
+ */
 static int add_layer(struct chain *chain, char *path, unsigned int format,
 		     struct message *why)
 {
-	struct layer *layer = &chain->layers[chain->nr];
-	bool writing = !chain->nr && !chain->readonly;
-	struct stat st;
-	int fd;
+	const struct subject s = { path, &backing_role, last_path(chain) };
+	struct layer layer = { .format = format, .data.fd = -1 };
+	int ret;
 
-	fd = open_layer(chain, path, writing, &st, why);
-	if (fd < 0) {
+	ret = check_depth(why, chain, &s);
+	if (ret) {
 		free(path);
-		return fd;
+		return ret;
 	}
-	explain("%s: opened as layer %u, %s, %s, %s I/O", path, chain->nr,
-		format == QCOW2_FORMAT_QCOW2 ? "qcow2" : "raw",
-		writing ? "read-write" : "read-only",
-		fcntl(fd, F_GETFL) & O_DIRECT ? "direct" : "buffered");
-	layer->path = path;
-	layer->fd = fd;
-	layer->format = format;
-	layer->id.blockdev = S_ISBLK(st.st_mode);
-	layer->id.dev = layer->id.blockdev ? st.st_rdev : st.st_dev;
-	layer->id.ino = st.st_ino;
-	chain->nr++;
-	return 0;
+	ret = open_locked(chain, &layer.file, &s, is_written(chain, chain->nr), why);
+	if (ret)
+		return ret;
+	explain_opened(&layer.file, "layer", chain->nr,
+		       format == QCOW2_FORMAT_QCOW2 ? "qcow2" : "raw");
+	chain->layers[chain->nr++] = layer;
+	return 1;
 }
 
 /* Reads up to @len bytes, a multiple of READ_UNIT, from the start of @fd. */
@@ -289,30 +179,34 @@ static enum header_result read_header(int fd, unsigned char *buf, struct header 
 		if (*got < 0)
 			return HEADER_BAD;
 	}
-	return header_parse_backing(buf, *got, h, why);
+	return header_parse_names(buf, *got, h, why);
 }
 
-static int foreign_fail(struct message *why, const char *parent, const char *path,
+static int foreign_fail(struct message *why, const struct subject *s,
 			const unsigned char *buf, size_t len)
 {
 	const char *looks = foreign_format(buf, len);
-	const char *advice = parent ? "record its real format with 'qemu-img rebase -u -F'" :
+	const char *advice = s->parent ? "record its real format with 'qemu-img rebase -u -F'" :
 		"a raw image is for losetup, others can be converted with 'qemu-img convert'";
 
 	if (!len)
-		return layer_fail(why, parent, path, NULL, "is empty, not a QCOW2 image");
+		return subject_fail(why, s, NULL, "is empty, not a QCOW2 image");
 	if (!looks)
-		return layer_fail(why, parent, path, advice,
-				  "is not a QCOW2 image, but raw or something unknown");
-	return layer_fail(why, parent, path, advice, "is not a QCOW2 image, it looks like %s",
-			  looks);
+		return subject_fail(why, s, advice,
+				    "is not a QCOW2 image, but raw or something unknown");
+	return subject_fail(why, s, advice, "is not a QCOW2 image, it looks like %s",
+			    looks);
 }
 
 /* Parses the header of the last layer. */
 static int layer_header(const struct chain *chain, struct header *h, struct message *why)
 {
-	const char *parent = chain->nr > 1 ? chain->layers[chain->nr - 2].path : NULL;
 	const struct layer *layer = &chain->layers[chain->nr - 1];
+	const struct subject s = {
+		.path = layer->file.path,
+		.role = &backing_role,
+		.parent = chain->nr > 1 ? layer[-1].file.path : NULL,
+	};
 	enum header_result res;
 	struct message reason;
 	unsigned char *buf;
@@ -322,14 +216,13 @@ static int layer_header(const struct chain *chain, struct header *h, struct mess
 	buf = aligned_alloc(READ_UNIT, HEADER_CLUSTER_MAX);
 	if (!buf)
 		return no_memory(why);
-	res = read_header(layer->fd, buf, h, &reason, &got);
+	res = read_header(layer->file.fd, buf, h, &reason, &got);
 	if (got < 0)
-		ret = layer_fail(why, parent, layer->path, NULL, "cannot be read: %m");
+		ret = subject_fail(why, &s, NULL, "cannot be read: %m");
 	else if (res == HEADER_FOREIGN)
-		ret = foreign_fail(why, parent, layer->path, buf, got);
+		ret = foreign_fail(why, &s, buf, got);
 	else if (res == HEADER_BAD)
-		ret = layer_fail(why, parent, layer->path, "restore it from a copy", "%s",
-				 reason.text);
+		ret = subject_fail(why, &s, "restore it from a copy", "%s", reason.text);
 	free(buf);
 	return ret;
 }
@@ -354,8 +247,9 @@ static char *resolve(const char *parent, const char *name)
 }
 
 /* Composes "PATH: its backing file NAME what is wrong: what to do". */
-static __printf(4, 5) int backing_fail(struct message *why, const struct layer *layer,
-				       const struct header *h, const char *fmt, ...)
+static __printf(5, 6) int name_fail(struct message *why, const struct layer *layer,
+				    const struct role *role, const char *name,
+				    const char *fmt, ...)
 {
 	struct message what;
 	va_list ap;
@@ -363,7 +257,7 @@ static __printf(4, 5) int backing_fail(struct message *why, const struct layer *
 	va_start(ap, fmt);
 	vsnprintf(what.text, sizeof(what.text), fmt, ap);
 	va_end(ap);
-	message_set(why, "%s: its backing file %s %s", layer->path, h->backing, what.text);
+	message_set(why, "%s: its %s %s %s", layer->file.path, role->name, name, what.text);
 	return -EINVAL;
 }
 
@@ -376,61 +270,104 @@ static int backing_format(const struct layer *layer, const struct header *h,
 	if (!strcmp(h->backing_format, "raw"))
 		return QCOW2_FORMAT_RAW;
 	if (*h->backing_format)
-		return backing_fail(why, layer, h,
-				    "has format '%s', not qcow2 or raw: convert it",
-				    h->backing_format);
-	return backing_fail(why, layer, h,
-			    "has no format recorded, and guessing is not safe: run 'qemu-img rebase -u -F FORMAT -b BACKING IMAGE'");
+		return name_fail(why, layer, &backing_role, h->backing,
+				 "has format '%s', not qcow2 or raw: convert it",
+				 h->backing_format);
+	return name_fail(why, layer, &backing_role, h->backing,
+			 "has no format recorded, and guessing is not safe: run 'qemu-img rebase -u -F FORMAT -b BACKING IMAGE'");
 }
 
 /* Refuses names that are not plain file names. */
-static int check_name(const struct layer *layer, const struct header *h,
-		      struct message *why)
+static int check_name(const struct layer *layer, const struct role *role,
+		      const char *name, struct message *why)
 {
-	if (!strncmp(h->backing, "json:", 5))
-		return backing_fail(why, layer, h,
-				    "is not a plain file name: name it with 'qemu-img rebase -u'");
-	if (has_protocol(h->backing))
-		return backing_fail(why, layer, h,
-				    "has protocol '%.*s', it is not a plain file name: name it with 'qemu-img rebase -u'",
-				    (int)strcspn(h->backing, ":"), h->backing);
+	if (!strncmp(name, "json:", 5))
+		return name_fail(why, layer, role, name, "is not a plain file name: %s",
+				 role->correct);
+	if (has_protocol(name))
+		return name_fail(why, layer, role, name,
+				 "has protocol '%.*s', it is not a plain file name: %s",
+				 (int)strcspn(name, ":"), name, role->correct);
 	return 0;
 }
 
-/* Opens the backing file that header @h of the last layer names. */
+/* Adds the backing file that header @h of the last layer names. */
 static int add_backing(struct chain *chain, const struct header *h, struct message *why)
 {
 	const struct layer *layer = &chain->layers[chain->nr - 1];
 	int format, ret;
-	char *name;
+	char *path;
 
-	ret = check_name(layer, h, why);
+	ret = check_name(layer, &backing_role, h->backing, why);
 	if (ret)
 		return ret;
 	format = backing_format(layer, h, why);
 	if (format < 0)
 		return format;
-	name = resolve(layer->path, h->backing);
-	if (!name)
+	path = resolve(layer->file.path, h->backing);
+	if (!path)
 		return no_memory(why);
-	return add_layer(chain, name, format, why);
+	return add_layer(chain, path, format, why);
 }
 
-static bool has_header(const struct chain *chain)
+/* Opens the data file that header @h of the last layer names. */
+static int add_data(struct chain *chain, const struct header *h, struct message *why)
 {
-	return chain->layers[chain->nr - 1].format == QCOW2_FORMAT_QCOW2;
+	struct layer *layer = &chain->layers[chain->nr - 1];
+	struct subject s = { .role = &data_role, .parent = layer->file.path };
+	int ret;
+
+	if (!*h->data_file) {
+		message_set(why, "%s: does not name its data file: name it with 'qemu-img amend -o data_file=NAME --image-opts driver=qcow2,file.filename=IMAGE,data-file.filename=NAME'",
+			    layer->file.path);
+		return -EINVAL;
+	}
+	ret = check_name(layer, &data_role, h->data_file, why);
+	if (ret)
+		return ret;
+	s.path = resolve(layer->file.path, h->data_file);
+	if (!s.path)
+		return no_memory(why);
+	ret = open_locked(chain, &layer->data, &s, is_written(chain, chain->nr - 1), why);
+	if (!ret)
+		explain_opened(&layer->data, "data file of layer", chain->nr - 1, "raw");
+	return ret;
 }
 
 /*
- * Opens @image and its backing files, to the end of the chain. Returns 0,
- * -EAGAIN if somebody else writes to one of them, or -EINVAL. On failure
- * nothing is open and @why says what is wrong with which file.
+ * Looks into the last layer for the files that it names, and opens them.
+ * Returns 1 if that made one layer more, 0 if it was the base, or a negative
+ * error.
+ */
+static int follow(struct chain *chain, struct message *why)
+{
+	struct layer *layer = &chain->layers[chain->nr - 1];
+	struct header header;
+	int ret;
+
+	if (layer->format != QCOW2_FORMAT_QCOW2)
+		return 0;
+	ret = layer_header(chain, &header, why);
+	if (ret)
+		return ret;
+	layer->incompatible = header.incompatible;
+	if (header.incompatible & HEADER_INCOMPAT_DATA_FILE)
+		ret = add_data(chain, &header, why);
+	if (ret || !*header.backing)
+		return ret;
+	return add_backing(chain, &header, why);
+}
+
+/*
+ * Opens @image, its backing files to the end of the chain, and their data
+ * files. Returns 0, -EAGAIN if somebody else writes to one of them, or
+ * -EINVAL. On failure nothing is open and @why says what is wrong with which
+ * file.
  */
 int chain_open(struct chain *chain, const char *image, bool readonly,
 	       struct message *why)
 {
 	char *path = strdup(image);
-	struct header header;
 	int ret;
 
 	chain->nr = 0;
@@ -438,12 +375,8 @@ int chain_open(struct chain *chain, const char *image, bool readonly,
 	if (!path)
 		return no_memory(why);
 	ret = add_layer(chain, path, QCOW2_FORMAT_QCOW2, why);
-	while (!ret && has_header(chain)) {
-		ret = layer_header(chain, &header, why);
-		if (ret || !*header.backing)
-			break;
-		ret = add_backing(chain, &header, why);
-	}
+	while (ret > 0)
+		ret = follow(chain, why);
 	if (ret)
 		chain_close(chain);
 	return ret;
@@ -453,9 +386,20 @@ void chain_close(struct chain *chain)
 {
 	while (chain->nr) {
 		chain->nr--;
-		close(chain->layers[chain->nr].fd);
-		free(chain->layers[chain->nr].path);
+		file_close(&chain->layers[chain->nr].data);
+		file_close(&chain->layers[chain->nr].file);
 	}
+}
+
+enum chain_health chain_health(const struct chain *chain)
+{
+	uint64_t bits = chain->layers[0].incompatible;
+
+	if (chain->readonly)
+		return CHAIN_CLEAN;
+	if (bits & HEADER_INCOMPAT_CORRUPT)
+		return CHAIN_CORRUPT;
+	return bits & HEADER_INCOMPAT_DIRTY ? CHAIN_DIRTY : CHAIN_CLEAN;
 }
 
 /* The chain as the ioctls want it. */
@@ -464,10 +408,10 @@ void chain_export(const struct chain *chain,
 {
 	unsigned int i;
 
-	for (i = 0; i < chain->nr; i++) {
-		out[i].fd = chain->layers[i].fd;
-		out[i].format = chain->layers[i].format;
-		out[i].data_fd = -1;
-		out[i].reserved = 0;
-	}
+	for (i = 0; i < chain->nr; i++)
+		out[i] = (struct qcow2_ctl_layer){
+			.fd = chain->layers[i].file.fd,
+			.format = chain->layers[i].format,
+			.data_fd = chain->layers[i].data.fd,
+		};
 }

@@ -4,26 +4,23 @@
 
 #include <linux/blkqcow2.h>
 #include <stdbool.h>
-#include <sys/stat.h>
+#include <stdint.h>
 
+#include "file.h"
 #include "message.h"
 
 /*
- * struct layer - one file of an image
- * @path: the name that it was opened by
- * @fd: the open file
+ * struct layer - one image of the chain
+ * @file: the image
+ * @data: the external data file that its header asks for, if any
  * @format: &enum qcow2_layer_format
- * @id: device and inode, to see a file that comes twice
+ * @incompatible: feature bits, HEADER_INCOMPAT_*; 0 for raw
  */
 struct layer {
-	char *path;
-	int fd;
+	struct file file;
+	struct file data;
 	unsigned int format;
-	struct {
-		bool blockdev;
-		dev_t dev;
-		ino_t ino;
-	} id;
+	uint64_t incompatible;
 };
 
 /*
@@ -38,9 +35,17 @@ struct chain {
 	bool readonly;
 };
 
+/* What keeps the driver from writing to the active layer. */
+enum chain_health {
+	CHAIN_CLEAN,		/* nothing, or it is not to be written */
+	CHAIN_DIRTY,		/* was not closed cleanly: needs repair */
+	CHAIN_CORRUPT,		/* was found to be damaged */
+};
+
 int chain_open(struct chain *chain, const char *image, bool readonly,
 	       struct message *why);
 void chain_close(struct chain *chain);
+enum chain_health chain_health(const struct chain *chain);
 void chain_export(const struct chain *chain,
 		  struct qcow2_ctl_layer out[QCOW2_MAX_LAYERS]);
 

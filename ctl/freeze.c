@@ -12,6 +12,7 @@
 #include "device.h"
 #include "freeze.h"
 #include "qcow2ctl.h"
+#include "repair.h"
 
 static const char freeze_usage[] =
 "Usage: qcow2ctl freeze [--no-fs-freeze] DEV\n"
@@ -31,8 +32,8 @@ static const char freeze_usage[] =
 static const char thaw_usage[] =
 "Usage: qcow2ctl thaw DEV\n"
 "\n"
-"Close a maintenance window: read the image and its backing files again, as\n"
-"they are named now, and let the I/O go on that waits.\n"
+"Close a maintenance window: read the image, its backing and data files again,\n"
+"as they are named now, and let the I/O go on that waits.\n"
 "\n"
 "Options:\n"
 " -h, --help      this text\n"
@@ -106,6 +107,19 @@ static int find_image(struct control *control, int index, bool *readonly,
 	return 0;
 }
 
+/* Nothing is repaired here: what went wrong in the window is for its owner. */
+static int check_health(const struct chain *chain, struct message *why)
+{
+	enum chain_health health = chain_health(chain);
+
+	if (health == CHAIN_CLEAN)
+		return 0;
+	message_set(why, "%s: %s: run '" REPAIR_COMMAND "' on it, then thaw again",
+		    chain->layers[0].file.path,
+		    health == CHAIN_DIRTY ? "was not closed cleanly" : "is marked corrupt");
+	return -EUCLEAN;
+}
+
 static int thaw_with(struct control *control, int index, const struct chain *chain,
 		     struct message *why)
 {
@@ -120,7 +134,7 @@ static int thaw_with(struct control *control, int index, const struct chain *cha
 	chain_export(chain, layers);
 	ret = control_call(control, QCOW2_CTL_THAW, &arg.head);
 	if (ret)
-		message_set(why, DEVICE_FORMAT ": stays frozen: %s", index, control->text);
+		message_set(why, "%s", control->text);
 	return ret;
 }
 
@@ -137,12 +151,14 @@ static int try_thaw(struct control *control, int index, struct message *why)
 	if (ret)
 		return ret;
 	ret = chain_open(&chain, path, readonly, &reason);
-	if (ret) {
-		message_set(why, DEVICE_FORMAT ": stays frozen: %s", index, reason.text);
-		return ret;
+	if (!ret) {
+		ret = check_health(&chain, &reason);
+		if (!ret)
+			ret = thaw_with(control, index, &chain, &reason);
+		chain_close(&chain);
 	}
-	ret = thaw_with(control, index, &chain, why);
-	chain_close(&chain);
+	if (ret)
+		message_set(why, DEVICE_FORMAT ": stays frozen: %s", index, reason.text);
 	return ret;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The part of the QCOW2 header that names other files
+ * The part of the QCOW2 header that matters outside the kernel: the names of
+ * other files, and what speaks against writing
  *
  * No I/O and no allocation in here: bytes in, struct out. The bytes are a
  * stranger's; every offset is checked against the format's limits before
@@ -19,6 +20,7 @@
 #define CLUSTER_BITS_MAX	21
 #define EXT_END			0
 #define EXT_BACKING_FORMAT	0xe2792acau
+#define EXT_DATA_FILE		0x44415441u	/* "DATA" */
 
 /* Offsets of the fields. */
 enum {
@@ -27,6 +29,7 @@ enum {
 	AT_BACKING	= 8,
 	AT_BACKING_SIZE	= 16,
 	AT_CLUSTER_BITS	= 20,
+	AT_INCOMPATIBLE	= 72,
 	AT_LENGTH	= 100,
 };
 
@@ -112,17 +115,22 @@ enum header_result header_parse(const unsigned char *buf, size_t len,
 		message_set(why, "is of QCOW version %u, not 2 or 3", h->version);
 		return HEADER_BAD;
 	}
-	if (h->version > 2 && len < V3_LENGTH)
-		return truncated(why);
+	if (h->version > 2) {
+		if (len < V3_LENGTH)
+			return truncated(why);
+		h->incompatible = get_be64(buf + AT_INCOMPATIBLE);
+	}
 	res = parse_geometry(buf, h, why);
 	if (res != HEADER_OK)
 		return res;
 	return locate_backing(buf, h, why);
 }
 
-/* Bytes from the start of the file that header_parse_backing() looks at. */
+/* Bytes from the start of the file that header_parse_names() looks at. */
 size_t header_extent(const struct header *h)
 {
+	if (!h->backing_offset)
+		return h->cluster_size;
 	return (size_t)h->backing_offset + h->backing_size;
 }
 
@@ -135,15 +143,33 @@ static bool take_string(char *to, size_t max, const unsigned char *from, size_t 
 	return true;
 }
 
-/* The extensions lie between the fixed part and the backing file's name. */
-static enum header_result find_backing_format(const unsigned char *buf,
-					      struct header *h, struct message *why)
+/* Takes what matters of one extension. */
+static enum header_result take_extension(struct header *h, uint32_t type,
+					 const unsigned char *data, size_t len,
+					 struct message *why)
 {
+	if (type == EXT_BACKING_FORMAT &&
+	    !take_string(h->backing_format, HEADER_FORMAT_MAX, data, len)) {
+		message_set(why, "has a damaged header (name of the backing format)");
+		return HEADER_BAD;
+	}
+	if (type == EXT_DATA_FILE && h->incompatible & HEADER_INCOMPAT_DATA_FILE &&
+	    !take_string(h->data_file, HEADER_DATA_FILE_MAX, data, len)) {
+		message_set(why, "has a damaged header (name of the data file)");
+		return HEADER_BAD;
+	}
+	return HEADER_OK;
+}
+
+/* The extensions lie between the fixed part and @end. */
+static enum header_result walk_extensions(const unsigned char *buf, size_t end,
+					  struct header *h, struct message *why)
+{
+	enum header_result res = HEADER_OK;
 	size_t pos = h->length;
-	size_t end = h->backing_offset;
 	uint32_t type, len;
 
-	while (pos + 8 <= end) {
+	while (res == HEADER_OK && pos + 8 <= end) {
 		type = get_be32(buf + pos);
 		len = get_be32(buf + pos + 4);
 		pos += 8;
@@ -154,25 +180,15 @@ static enum header_result find_backing_format(const unsigned char *buf,
 				    type);
 			return HEADER_BAD;
 		}
-		if (type == EXT_BACKING_FORMAT &&
-		    !take_string(h->backing_format, HEADER_FORMAT_MAX, buf + pos, len)) {
-			message_set(why, "has a damaged header (name of the backing format)");
-			return HEADER_BAD;
-		}
+		res = take_extension(h, type, buf + pos, len, why);
 		pos += (len + 7ull) & ~7ull;
 	}
-	return HEADER_OK;
+	return res;
 }
 
-/*
- * Takes name and format of the backing file from the first @len bytes,
- * which should be header_extent(). Only after header_parse().
- */
-enum header_result header_parse_backing(const unsigned char *buf, size_t len,
-					struct header *h, struct message *why)
+static enum header_result take_backing(const unsigned char *buf, size_t len,
+				       struct header *h, struct message *why)
 {
-	if (!h->backing_offset)
-		return HEADER_OK;
 	if (len < header_extent(h))
 		return truncated(why);
 	if (!take_string(h->backing, HEADER_BACKING_MAX, buf + h->backing_offset,
@@ -180,7 +196,27 @@ enum header_result header_parse_backing(const unsigned char *buf, size_t len,
 		message_set(why, "has a damaged header (NUL in the backing file name)");
 		return HEADER_BAD;
 	}
-	return find_backing_format(buf, h, why);
+	return HEADER_OK;
+}
+
+/*
+ * Takes the names of the backing file, of its format and of the data file
+ * from the first @len bytes, which should be header_extent(). Only after
+ * header_parse().
+ */
+enum header_result header_parse_names(const unsigned char *buf, size_t len,
+				      struct header *h, struct message *why)
+{
+	size_t end = len < h->cluster_size ? len : h->cluster_size;
+	enum header_result res;
+
+	if (h->backing_offset) {
+		res = take_backing(buf, len, h, why);
+		if (res != HEADER_OK)
+			return res;
+		end = h->backing_offset;
+	}
+	return walk_extensions(buf, end, h, why);
 }
 
 /* Says what a file that is not QCOW2 looks like, or NULL. For messages only. */

@@ -7,6 +7,7 @@
 
 #include "control.h"
 #include "device.h"
+#include "header.h"
 #include "qcow2ctl.h"
 #include "size.h"
 #include "utf8.h"
@@ -157,11 +158,14 @@ static void put_device(struct report *r, const struct qcow2_ctl_info *info)
 	put_number(r, "requests-worker", info->nr_worker);
 }
 
-static void put_layer(struct report *r, const struct qcow2_ctl_info *info, const char *path)
+static void put_layer(struct report *r, const struct qcow2_ctl_info *info, const char *path,
+		      const char *data_path)
 {
 	bool qcow2 = info->layer_format == QCOW2_FORMAT_QCOW2;
 
 	put_text(r, "file", path);
+	if (*data_path)
+		put_text(r, "data-file", data_path);
 	put_text(r, "format", qcow2 ? "qcow2" : "raw");
 	put_size(r, "virtual-size", info->layer_virtual_size);
 	if (!qcow2)
@@ -209,24 +213,43 @@ static void end_layers(struct report *r)
 		fprintf(r->out, "\n%*s]", (int)r->depth * 3, "");
 }
 
+/* Asks for layer @nr, and once more if it has a second path to tell. */
+static int ask_layer(struct control *control, int index, unsigned int nr,
+		     struct qcow2_ctl_info *info, char path[QCOW2_PATH_MAX],
+		     char data_path[QCOW2_PATH_MAX])
+{
+	struct qcow2_ctl_info again = {
+		.head.flags = QCOW2_INFO_F_DATA_PATH,
+		.index = index,
+		.layer = nr,
+	};
+	int ret;
+
+	*info = (struct qcow2_ctl_info){ .index = index, .layer = nr };
+	*data_path = 0;
+	ret = control_info(control, info, path);
+	if (!ret && info->layer_incompatible & HEADER_INCOMPAT_DATA_FILE)
+		ret = control_info(control, &again, data_path);
+	return ret;
+}
+
 /* A window may change the chain between two calls; the end is then early. */
 static int put_layers(struct report *r, struct control *control,
 		      const struct qcow2_ctl_info *device)
 {
 	struct qcow2_ctl_info info;
-	char path[QCOW2_PATH_MAX];
+	char path[QCOW2_PATH_MAX], data_path[QCOW2_PATH_MAX];
 	unsigned int i;
 
 	begin_layers(r, device->nr_layers);
 	for (i = 0; i < device->nr_layers; i++) {
-		info = (struct qcow2_ctl_info){ .index = device->index, .layer = i };
-		if (control_info(control, &info, path)) {
+		if (ask_layer(control, device->index, i, &info, path, data_path)) {
 			complain(DEVICE_FORMAT ": layer %u: %s", device->index, i,
 				 control->text);
 			return -1;
 		}
 		begin_layer(r, i);
-		put_layer(r, &info, path);
+		put_layer(r, &info, path, data_path);
 		end_layer(r);
 	}
 	end_layers(r);

@@ -2,11 +2,13 @@
 /*
  * qcow2ctl: attach, inspect and freeze QCOW2 images as block devices
  */
+#include <fcntl.h>
 #include <locale.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "message.h"
 #include "qcow2ctl.h"
@@ -120,12 +122,29 @@ static int run_command(const struct command *command, int argc, char **argv)
 	return command->run(command, argc, argv);
 }
 
+/*
+ * An image must not become one of the standard streams because the caller
+ * closed that: messages would be written to it. Reading and writing such a
+ * placeholder fails just as if it were not there.
+ */
+static void occupy_standard_streams(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_PATH);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	static char name[] = "qcow2ctl";
 	const struct command *command;
 	int c, status;
 
+	occupy_standard_streams();
 	setlocale(LC_ALL, "");
 	/* A line goes out in one piece, also when several processes write. */
 	setvbuf(stderr, NULL, _IOLBF, BUFSIZ);

@@ -49,6 +49,39 @@ result()
 	fi
 }
 
+# patch IMAGE OCTAL: the last byte of the incompatible features
+patch()
+{
+	# shellcheck disable=SC2059 # the octal is a format
+	printf "\\$2" | dd of="$1" bs=1 seek=79 conv=notrunc status=none
+}
+
+# features IMAGE: the same as a number
+features()
+{
+	od -An -tu1 -j79 -N1 -- "$1" | tr -d ' '
+}
+
+# dirty IMAGE [OPTION...]: makes an image of 1 GiB as a crash leaves it
+dirty()
+{
+	local image=$1
+
+	shift
+	# The directory keeps qemu-img from seeing anything but a file name.
+	qemu-img create -q -f qcow2 "$@" -o lazy_refcounts=on "$PWD/$image" 1G
+	# A line of the shell about the abort is of no interest.
+	{ qemu-io -c 'write -P 7 0 64k' -c abort "$PWD/$image" >noise; } 2>>noise
+	[ "$(($(features "./$image") & 1))" -eq 1 ] || echo "Bail out! $image is not dirty"
+}
+
+# stand_in COMMAND: what runs instead of qemu-img with $path
+stand_in()
+{
+	printf '#!/bin/sh\n%s\n' "$1" >stand-in/qemu-img
+	chmod +x stand-in/qemu-img
+}
+
 quiet()
 {
 	has "$out" ''
@@ -117,6 +150,12 @@ result "newline in a message"
 why=; "$ctl" attach top >/dev/full 2>err; [ $? -eq 1 ] || why=status
 has "$(cat err)" '*cannot write to standard output*'; result "full standard output"
 run 0 "$ctl" detach qcow22; quiet; result "detach qcow22"
+for closed in '<&-' '2>&-'; do
+	run 0 bash -c 'exec "$0" attach -i 2 top '"$closed" "$ctl"; has "$out" /dev/qcow22
+	"$ctl" detach 2; result "attach with $closed"
+done
+run 1 bash -c 'exec "$0" attach -i 2 top <&- >&-' "$ctl"
+has "$err" '*cannot write to standard output*'; "$ctl" detach 2; result "attach with >&-"
 
 # list and info
 run 0 "$ctl" list
@@ -213,6 +252,160 @@ run 0 "$ctl" thaw 0; has "$log" "thaw 0 qcow2:rw:$PWD/top *"; result "thaw with 
 cp top keep; rm top
 run 1 "$ctl" thaw 0; has "$err" "*$PWD/top: no such file: check*"; result "thaw without the file"
 mv keep top; "$ctl" thaw 0
+
+# data files
+qemu-img create -q -f qcow2 -o data_file=dbase.raw,data_file_raw=on dbase 1G
+qemu-img create -q -f qcow2 -o data_file=dtop.raw -b dbase -F qcow2 dtop
+run 0 "$ctl" attach dtop; has "$out" /dev/qcow22
+has "$log" "attach 2 cache=0 qcow2:rw:$PWD/dtop data:rw:$PWD/dtop.raw qcow2:ro:$PWD/dbase data:ro:$PWD/dbase.raw"
+result "attach with data files"
+run 0 "$ctl" info 2
+has "$out" "*layer 0:*file: $PWD/dtop*data-file: $PWD/dtop.raw*layer 1:*data-file: $PWD/dbase.raw*"
+result "info, data files"
+run 0 "$ctl" info 0; has "${out/data-file/}" "$out"; result "info, no data files"
+run 0 "$ctl" info --json 2; python3 -c 'import json
+d = json.load(open("out"))["layers"]
+assert d[0]["data-file"].endswith("/dtop.raw") and d[1]["data-file"].endswith("/dbase.raw")' ||
+	why=JSON
+result "info --json, data files"
+run 0 "$ctl" info --json 0; python3 -c 'import json
+assert not any("data-file" in l for l in json.load(open("out"))["layers"])' || why=JSON
+result "info --json, no data files"
+"$ctl" freeze 2
+mv dtop.raw moved
+run 1 "$ctl" thaw 2
+has "$err" "*qcow22: stays frozen: $PWD/dtop.raw: no such file (data file of $PWD/dtop): put it*"
+result "thaw without the data file"
+mv moved dtop.raw
+cp dtop.raw dnew.raw
+qemu-img amend -f qcow2 -o data_file="$PWD/dnew.raw" dtop
+run 0 "$ctl" thaw 2; has "$log" "thaw 2 qcow2:rw:$PWD/dtop data:rw:$PWD/dnew.raw qcow2:ro:*"
+result "thaw with another data file"
+"$ctl" detach 2
+run 0 "$ctl" attach -r -i 2 dtop
+has "$log" "* read-only qcow2:ro:$PWD/dtop data:ro:$PWD/dnew.raw qcow2:ro:*"
+result "attach -r with data files"
+"$ctl" detach 2
+chmod 0444 dnew.raw
+run 1 "$ctl" attach dtop; has "$err" '*/dnew.raw: read-only file* (data file of dtop): use -r*'
+result "read-only data file"
+mkdir sub
+qemu-img create -q -f qcow2 -o data_file=ds.raw sub/ds 1G
+cp ds.raw sub
+ln -s sub/ds dslink
+run 1 "$ctl" attach dslink; has "$err" "*dslink: its * data files are not found by*, $PWD/sub/ds:*"
+result "another data file by the full path"
+
+# images that were not closed cleanly
+mkdir stand-in
+path=$PWD/stand-in:$PATH
+repaired='was not closed cleanly: repairing it with qemu-img check -r all'
+dirty crash
+run 1 "$ctl" attach --no-repair crash; has "$log" ''
+has "$err" "qcow2ctl: attach: crash: was not closed cleanly: run 'qemu-img check -r all' on it, *"
+has "$(features crash)" 1; result "attach --no-repair"
+run 0 "$ctl" attach -r crash; has "$log" "* read-only qcow2:ro:$PWD/crash"; has "$err" ''
+has "$(features crash)" 1; "$ctl" detach 2; result "dirty image, read-only"
+run 1 env -u FAKE_STATE "$ctl" attach crash; has "$err" '*modprobe*'; has "$(features crash)" 1
+result "dirty image without driver"
+run 0 "$ctl" attach crash; has "$err" "qcow2ctl: attach: crash: $repaired"
+has "$out" /dev/qcow22; has "$log" "* qcow2:rw:$PWD/crash"; has "$(features crash)" 0
+qemu-img check -q crash || why="$why; not repaired"
+"$ctl" detach 2; result "dirty image is repaired"
+run 0 "$ctl" attach crash; has "$err" ''; "$ctl" detach 2; result "repaired once only"
+dirty crash
+lines=9 run 0 "$ctl" -v attach crash; has "$err" "*$repaired*attach: Repairing cluster*"
+"$ctl" detach 2; result "repair, verbose"
+dirty crash
+run 0 bash -c 'trap "" CHLD; exec "$0" attach crash <&- 2>&-' "$ctl"; has "$(features crash)" 0
+"$ctl" detach 2; result "repair without streams and SIGCHLD"
+nl=$'\n'
+for name in -x a:b json:x nbd://h 'a b' "a${nl}b" 'a,b=c' "a'\"b"; do
+	[ "$name" = nbd://h ] && mkdir nbd:
+	dirty "$name"
+	run 0 "$ctl" attach -- "$name"; has "$(features "./$name")" 0
+	has "$log" "* qcow2:rw:$(realpath -- "$name")"; "$ctl" detach 2; result "repair of ${name@Q}"
+done
+dirty crash
+truncate -s 2M crash
+if dev=$(losetup -f --show crash 2>/dev/null); then
+	run 0 "$ctl" attach "$dev"; has "$log" "* qcow2:rw:$dev"; "$ctl" detach 2
+	losetup -d "$dev"; has "$(features crash)" 0; result "repair of a block device"
+fi
+(cd sub && qemu-img create -q -f qcow2 -o data_file=c.raw base 1G)
+(cd sub && dirty crash -b base -F qcow2 -o data_file=d.raw)
+cp sub/crash was
+run 0 "$ctl" attach sub/crash
+has "$log" "* qcow2:rw:$PWD/sub/crash data:rw:$PWD/sub/d.raw qcow2:ro:$PWD/sub/base data:ro:*"
+has "$(features sub/crash)" 4; patch was 004
+cmp -n 1024 was sub/crash || why="$why; the header has changed"
+"$ctl" detach 2; result "repair with backing and data files elsewhere"
+
+# repairs that fail
+dirty crash
+lines=2
+run 1 env PATH=/nonexistent "$ctl" attach crash
+has "$err" "*crash: was not closed cleanly, and there is no qemu-img*: install*"
+result "repair without qemu-img"
+touch stand-in/qemu-img
+run 1 env PATH="$PWD/stand-in" "$ctl" attach crash; has "$err" '*cannot be run to repair it (Permission denied)*'
+result "repair with a qemu-img that cannot be run"
+stand_in 'echo one; echo two >&2; exit 1'
+run 1 env PATH="$path" "$ctl" attach crash; has "$err" "*crash: *'qemu-img check -r all' failed (two): *"
+has "$out" ''; result "repair fails"
+stand_in 'exit 2'
+run 1 env PATH="$path" "$ctl" attach crash; has "$err" '*crash: *could not repair all of it: restore*'
+result "repair is incomplete"
+stand_in 'exit 63'
+run 1 env PATH="$path" "$ctl" attach crash; has "$err" '*crash: *failed (*): mend*'
+result "repair is not possible"
+stand_in 'kill -9 $$'
+run 1 env PATH="$path" "$ctl" attach crash; has "$err" '*crash: *killed by signal 9: *'
+result "repair is killed"
+stand_in 'exit 0'
+run 1 env PATH="$path" "$ctl" attach crash; has "$err" '*crash: is marked as not closed cleanly even*'
+has "$log" ''; result "repair does nothing"
+stand_in 'cp crash new && mv new crash'
+run 1 env PATH="$path" "$ctl" attach crash; has "$err" '*crash: was replaced by another file*'
+has "$log" ''; result "image replaced during its repair"
+stand_in 'mv crash hidden'
+run 1 env PATH="$path" "$ctl" attach crash; has "$err" '*crash: no such file: check the name'
+mv hidden crash; result "image removed during its repair"
+export REAL PATH
+REAL=$(command -v qemu-img)
+stand_in 'echo "$@" >args; cat >>args; "$REAL" "$@" && exit 3'
+run 0 env PATH="$path" "$ctl" attach crash <<<input
+has "$(cat args)" 'check -q -r all json:*}'
+has "$(features crash)" 0; "$ctl" detach 2; result "repair leaves leaks"
+patch crash 201
+run 1 "$ctl" attach crash; has "$err" '*crash: *failed (Unsupported qcow2 feature*): mend*'
+result "the reason is qemu-img's"
+for bits in 002 003; do
+	patch crash $bits
+	lines=1 run 1 "$ctl" attach crash
+	has "$err" "qcow2ctl: attach: crash: is marked corrupt: attach it read-only (-r), or run *"
+	has "$log" ''; has "$(features crash)" "$((8#$bits))"; result "corrupt image ($bits)"
+	lines=1 run 0 "$ctl" attach -r crash; has "$err" ''; "$ctl" detach 2
+	result "corrupt image ($bits), read-only"
+done
+unset lines
+patch crash 000
+
+# windows that leave such images
+"$ctl" attach crash >out
+"$ctl" freeze 2
+patch crash 001
+run 1 "$ctl" thaw 2
+has "$err" "*qcow22: stays frozen: $PWD/crash: was not closed cleanly: run 'qemu-img check -r all' on it, then *"
+has "$log" ''; has "$(features crash)" 1; result "thaw of a dirty image"
+patch crash 002
+run 1 "$ctl" thaw 2; has "$err" "*stays frozen: $PWD/crash: is marked corrupt: run *"; has "$log" ''
+result "thaw of a corrupt image"
+qemu-img check -q -r all crash
+run 0 "$ctl" thaw 2; quiet; result "thaw of a repaired image"
+run 124 "$ctl" window 2 -- sh -c 'printf "\1" | dd of=crash bs=1 seek=79 conv=notrunc status=none'
+has "$err" "*stays frozen: $PWD/crash: was not closed cleanly: *"; has "$(features crash)" 1
+patch crash 000; "$ctl" thaw 2; "$ctl" detach 2; result "window that leaves a dirty image"
 
 # detach
 run 0 env FAKE_FAIL=detach:16:3 "$ctl" detach /dev/qcow20; quiet; result "detach when closed"

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <linux/blkqcow2.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@
 #define CONTROL_PATH	"/dev/" QCOW2_CONTROL_NAME
 #define NR_DEVICES	4
 #define NR_KEPT		8
+#define INCOMPAT_DATA_FILE	4
 
 struct fake {
 	struct {
@@ -28,6 +30,7 @@ struct fake {
 		unsigned int nr;
 		unsigned int format[NR_KEPT];
 		char path[NR_KEPT][QCOW2_PATH_MAX];
+		char data_path[NR_KEPT][QCOW2_PATH_MAX];
 	} device[NR_DEVICES];
 };
 
@@ -98,27 +101,48 @@ static int refuse(struct qcow2_ctl_head *head, int error, const char *text)
 	return -1;
 }
 
+/* Notes open file @fd and finds its path. Returns its access mode. */
+static int note_file(int fd, const char *kind, char path[QCOW2_PATH_MAX])
+{
+	int flags = fcntl(fd, F_GETFL);
+	char name[32];
+	ssize_t len;
+
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	len = readlink(name, path, QCOW2_PATH_MAX - 1);
+	if (len < 0 || flags < 0 || flags & O_PATH || fd <= STDERR_FILENO ||
+	    !(fcntl(fd, F_GETFD) & FD_CLOEXEC))
+		abort();
+	path[len] = 0;
+	note(" %s:%s:%s", kind, (flags & O_ACCMODE) == O_RDWR ? "rw" : "ro", path);
+	return flags & O_ACCMODE;
+}
+
+/* Only the active layer is open for writing, and a data file as its image. */
 static void keep_layers(int index, unsigned int nr, uint64_t address)
 {
 	const struct qcow2_ctl_layer *layers = (const void *)(uintptr_t)address;
-	char name[32], path[QCOW2_PATH_MAX];
+	char path[QCOW2_PATH_MAX], data_path[QCOW2_PATH_MAX];
 	unsigned int i;
-	int flags;
-	ssize_t len;
+	bool raw;
+	int mode;
 
 	fake->device[index].nr = nr;
 	for (i = 0; i < nr; i++) {
-		snprintf(name, sizeof(name), "/proc/self/fd/%d", layers[i].fd);
-		len = readlink(name, path, sizeof(path) - 1);
-		flags = fcntl(layers[i].fd, F_GETFL);
-		if (len < 0 || flags < 0 || !(fcntl(layers[i].fd, F_GETFD) & FD_CLOEXEC))
+		raw = layers[i].format == QCOW2_FORMAT_RAW;
+		mode = note_file(layers[i].fd, raw ? "raw" : "qcow2", path);
+		if (mode != (i || fake->device[index].readonly ? O_RDONLY : O_RDWR) ||
+		    layers[i].reserved || layers[i].data_fd < -1 ||
+		    (raw && layers[i].data_fd != -1))
 			abort();
-		path[len] = 0;
-		note(" %s:%s:%s", layers[i].format == QCOW2_FORMAT_RAW ? "raw" : "qcow2",
-		     (flags & O_ACCMODE) == O_RDWR ? "rw" : "ro", path);
+		*data_path = 0;
+		if (layers[i].data_fd >= 0 &&
+		    note_file(layers[i].data_fd, "data", data_path) != mode)
+			abort();
 		if (i < NR_KEPT) {
 			fake->device[index].format[i] = layers[i].format;
 			strcpy(fake->device[index].path[i], path);
+			strcpy(fake->device[index].data_path[i], data_path);
 		}
 	}
 	note("\n");
@@ -169,6 +193,7 @@ static int thaw(struct qcow2_ctl_thaw *arg)
 static int info(struct qcow2_ctl_info *arg)
 {
 	int i = arg->index;
+	bool data;
 
 	if (arg->layer >= fake->device[i].nr)
 		return refuse(&arg->head, EINVAL, "no such layer");
@@ -183,7 +208,14 @@ static int info(struct qcow2_ctl_info *arg)
 	arg->logical_block_size = 512;
 	arg->size_bytes = 3ull << 29;
 	arg->frozen_ns = 1234567890;
+	if (*fake->device[i].data_path[arg->layer])
+		arg->layer_incompatible = INCOMPAT_DATA_FILE;
+	data = arg->head.flags & QCOW2_INFO_F_DATA_PATH;
+	/* Which is to be asked for only where there is one. */
+	if (data && !arg->layer_incompatible)
+		abort();
 	snprintf((char *)(uintptr_t)arg->path, arg->path_len, "%s",
+		 data ? fake->device[i].data_path[arg->layer] :
 		 fake->device[i].path[arg->layer]);
 	return 0;
 }

@@ -38,6 +38,25 @@ static void run(const char *command)
 	}
 }
 
+static int access_mode(int fd)
+{
+	return fcntl(fd, F_GETFL) & O_ACCMODE;
+}
+
+/* Appends what is open: "qcow2 top rw + top.data rw". */
+static size_t describe(char *text, size_t size, const struct layer *layer)
+{
+	size_t at;
+
+	at = snprintf(text, size, "%s %s%s",
+		      layer->format == QCOW2_FORMAT_RAW ? "raw" : "qcow2", layer->file.path,
+		      access_mode(layer->file.fd) == O_RDWR ? " rw" : "");
+	if (layer->data.fd >= 0 && at < size)
+		at += snprintf(text + at, size - at, " + %s%s", layer->data.path,
+			       access_mode(layer->data.fd) == O_RDWR ? " rw" : "");
+	return at;
+}
+
 /* The chain must open, as these layers: "qcow2 top, raw base". */
 static void opens(const char *image, bool readonly, const char *layers, const char *name)
 {
@@ -50,13 +69,11 @@ static void opens(const char *image, bool readonly, const char *layers, const ch
 	if (chain_open(chain, image, readonly, &why)) {
 		ok(false, name, why.text);
 	} else {
-		for (i = 0; i < chain->nr && at < sizeof(found); i++)
-			at += snprintf(found + at, sizeof(found) - at, "%s%s %s%s",
-				       i ? ", " : "",
-				       chain->layers[i].format == QCOW2_FORMAT_RAW ? "raw" :
-				       "qcow2", chain->layers[i].path,
-				       (fcntl(chain->layers[i].fd, F_GETFL) & O_ACCMODE) ==
-				       O_RDWR ? " rw" : "");
+		for (i = 0; i < chain->nr && at < sizeof(found); i++) {
+			if (i)
+				at += snprintf(found + at, sizeof(found) - at, ", ");
+			at += describe(found + at, sizeof(found) - at, &chain->layers[i]);
+		}
 		ok(!strcmp(found, layers), name, found);
 		chain_close(chain);
 	}
@@ -186,6 +203,153 @@ static void test_bad_backing(void)
 	refused("loopa", false, "loopc|loop", "loop of two through a link");
 }
 
+static void test_data_file(void)
+{
+	run("qemu-img create -q -f qcow2 -o data_file=x.raw,data_file_raw=on x 1M");
+	run("qemu-img create -q -f qcow2 -o data_file=\"$PWD/d/y.raw\" d/y 1M");
+	run("cd d && qemu-img create -q -f qcow2 -o data_file=e/z.raw,cluster_size=2M z 1M");
+	run("cd d && qemu-img create -q -f qcow2 -o data_file=v.raw -b z -F qcow2 v");
+	run("qemu-img create -q -f qcow2 -o data_file=w.raw -b d/v -F qcow2 w");
+	run("n=\"$(printf 'r w\\nx')\"; qemu-img create -q -f qcow2 -o data_file=\"./$n\" oddly 1M");
+	run("qemu-img create -q -f qcow2 -o data_file=./co:lon.raw dotted 1M");
+	opens("x", false, "qcow2 x rw + x.raw rw", "data file");
+	opens("x", true, "qcow2 x + x.raw", "data file, read-only");
+	opens("./x", false, "qcow2 ./x rw + ./x.raw rw", "data file next to the image");
+	opens("w", false, "qcow2 w rw + w.raw rw, qcow2 d/v + d/v.raw, qcow2 d/z + d/e/z.raw",
+	      "data files of backing files, relative names");
+	opens("oddly", true, "qcow2 oddly + ./r w\nx", "space and newline in a data file's name");
+	opens("dotted", true, "qcow2 dotted + ./co:lon.raw", "data file, colon after a slash");
+	run("qemu-img create -q -u -f qcow2 -b x -F raw rawx 1M");
+	opens("rawx", true, "qcow2 rawx, raw x", "raw layers have no data file");
+}
+
+static void test_data_absolute(void)
+{
+	char cwd[512], want[2048];
+
+	if (!getcwd(cwd, sizeof(cwd)))
+		exit(1);
+	snprintf(want, sizeof(want), "qcow2 d/y rw + %s/d/y.raw rw", cwd);
+	opens("d/y", false, want, "absolute name of a data file");
+}
+
+/* Gives image x, as copy @name, a data file @data instead of "x.raw". */
+static void name_data(const char *name, const char *data)
+{
+	char command[512];
+
+	if (strlen(data) != strlen("x.raw"))
+		exit(1);
+	snprintf(command, sizeof(command),
+		 "cp x %s && printf '%s' | dd of=%s bs=1 seek=120 conv=notrunc status=none",
+		 name, data, name);
+	run(command);
+}
+
+/* Sets bits of the incompatible features of image @name. */
+static void set_incompatible(const char *name, unsigned int bits)
+{
+	char command[512];
+
+	snprintf(command, sizeof(command),
+		 "printf '\\%03o' | dd of=%s bs=1 seek=79 conv=notrunc status=none", bits,
+		 name);
+	run(command);
+}
+
+static void test_bad_data_file(void)
+{
+	run("mkdir -p ddddd; [ -p ffffd ] || mkfifo ffffd; ln -sf x.raw lnkdd");
+	name_data("dgone", "gone!");
+	name_data("ddir", "ddddd");
+	name_data("dfifo", "ffffd");
+	name_data("djson", "json:");
+	name_data("dnbd", "n://h");
+	name_data("dplain", "plain");
+	run("cp x dunset; cp plain noname");
+	set_incompatible("dunset", 0);
+	set_incompatible("noname", 4);
+	refused("dgone", false, "gone!: no such file (data file of dgone)|put it back|amend -o data_file",
+		"missing data file");
+	refused("ddir", true, "ddddd: is a directory (data file of ddir)",
+		"data file is a directory");
+	refused("dfifo", false, "ffffd: is a FIFO (data file of dfifo)", "data file is a FIFO");
+	refused("djson", true, "djson: its data file json: is not a plain file name|amend -o data_file",
+		"data file with json: name");
+	refused("dnbd", true, "dnbd: its data file n://h has protocol 'n'|not a plain file name|amend -o data_file",
+		"data file with protocol");
+	refused("noname", false, "noname: |does not name its data file|amend -o data_file",
+		"no name recorded for the data file");
+	opens("dunset", false, "qcow2 dunset rw", "a data file's name without its feature bit");
+	opens("dplain", false, "qcow2 dplain rw + plain rw", "any file may be a data file");
+}
+
+static void test_data_twice(void)
+{
+	name_data("selfd", "selfd");
+	run("qemu-img create -q -u -f qcow2 -o data_file=x.raw -b x -F qcow2 share 1M");
+	run("qemu-img create -q -u -f qcow2 -b x.raw -F raw rawup 1M");
+	name_data("onraw", "lnkdd");
+	run("qemu-img create -q -u -f qcow2 -o data_file=onbas -b plain -F qcow2 below 1M; ln -f plain onbas");
+	run("qemu-img create -q -u -f qcow2 -o data_file=xxraw -b x -F qcow2 above 1M; rm -f xxraw; ln -f x xxraw");
+	refused("selfd", false, "selfd: is itself an image of the chain (data file of selfd)",
+		"an image as its own data file");
+	refused("share", false, "x.raw: is the data file of share already (data file of x)",
+		"two layers with one data file");
+	refused("below", true, "plain: is the data file of below already (backing file of below)",
+		"data file as backing file");
+	refused("above", false, "x: is the data file of above already (backing file of above)",
+		"data file is a layer through a hard link");
+	opens("onraw", false, "qcow2 onraw rw + lnkdd rw", "data file through a link");
+	run("qemu-img create -q -u -f qcow2 -o data_file=x.raw -b rawup -F qcow2 third 1M");
+	refused("third", true, "x.raw: is the data file of third already (backing file of rawup)",
+		"data file as base");
+}
+
+static void test_data_permission(void)
+{
+	run("qemu-img create -q -f qcow2 -o data_file=perm.raw perm 1M; chmod 0444 perm.raw");
+	refused("perm", false, "perm.raw: read-only|(data file of perm)|-r",
+		"no write permission for the data file");
+	opens("perm", true, "qcow2 perm + perm.raw", "the same, read-only");
+	run("qemu-img create -q -u -f qcow2 -b perm -F qcow2 perm2 1M");
+	opens("perm2", false, "qcow2 perm2 rw, qcow2 perm + perm.raw",
+	      "the same, as a backing file");
+}
+
+/* What is marked matters for the active layer, and for writing only. */
+static enum chain_health health(const char *image, bool readonly)
+{
+	struct chain *chain = malloc(sizeof(*chain));
+	enum chain_health health = -1;
+	struct message why;
+
+	if (!chain_open(chain, image, readonly, &why)) {
+		health = chain_health(chain);
+		chain_close(chain);
+	}
+	free(chain);
+	return health;
+}
+
+static void test_health(void)
+{
+	run("qemu-img create -q -f qcow2 h 1M; qemu-img create -q -u -f qcow2 -b h -F qcow2 hover 1M");
+	run("qemu-img create -q -f qcow2 -o compat=0.10 hold 1M");
+	ok(health("h", false) == CHAIN_CLEAN, "clean image", "not clean");
+	set_incompatible("h", 1);
+	ok(health("h", false) == CHAIN_DIRTY, "dirty image", "not dirty");
+	ok(health("h", true) == CHAIN_CLEAN, "dirty image, read-only", "not clean");
+	ok(health("hover", false) == CHAIN_CLEAN, "dirty backing file", "not clean");
+	set_incompatible("h", 3);
+	ok(health("h", false) == CHAIN_CORRUPT, "dirty and corrupt image", "not corrupt");
+	set_incompatible("h", 2);
+	ok(health("h", false) == CHAIN_CORRUPT, "corrupt image", "not corrupt");
+	ok(health("h", true) == CHAIN_CLEAN, "corrupt image, read-only", "not clean");
+	set_incompatible("hold", 7);
+	ok(health("hold", false) == CHAIN_CLEAN, "version 2 has no such bits", "not clean");
+}
+
 /* Makes image @nr, whose backing file is the next one. */
 static void make_link(unsigned char *image, unsigned int nr)
 {
@@ -235,6 +399,56 @@ static void test_depth(void)
 	free(image);
 }
 
+static void put_be32(unsigned char *to, uint32_t value)
+{
+	value = htobe32(value);
+	memcpy(to, &value, sizeof(value));
+}
+
+static enum header_result parse(const unsigned char *image, size_t len, struct header *h,
+				struct message *why)
+{
+	enum header_result res = header_parse(image, len, h, why);
+
+	return res == HEADER_OK ? header_parse_names(image, len, h, why) : res;
+}
+
+/* With @value at @at the header must be refused for a @reason. */
+static void bad_header(unsigned char *image, size_t at, uint32_t value, const char *reason)
+{
+	struct message why = { 0 };
+	unsigned char saved[4];
+	struct header h;
+	bool good;
+
+	memcpy(saved, image + at, 4);
+	put_be32(image + at, value);
+	good = parse(image, 65536, &h, &why) == HEADER_BAD;
+	ok(good && strstr(why.text, reason), reason, why.text);
+	memcpy(image + at, saved, 4);
+}
+
+/* The name lies beyond what is read first, in an image of large clusters. */
+static void test_far_extension(void)
+{
+	unsigned char start[2048], far[16] = "DATA\0\0\0\5x.raw";
+	size_t ext;
+	int fd;
+
+	run("qemu-img create -q -f qcow2 -o cluster_size=2M,data_file=far.raw far 1M");
+	fd = open("far", O_RDWR);
+	if (fd < 0 || pread(fd, start, sizeof(start), 0) != sizeof(start))
+		exit(1);
+	ext = start[103];
+	put_be32(start + ext, 0x12345678);
+	put_be32(start + ext + 4, 100000);
+	if (pwrite(fd, start, sizeof(start), 0) != sizeof(start) ||
+	    pwrite(fd, far, sizeof(far), ext + 8 + 100000) != sizeof(far))
+		exit(1);
+	close(fd);
+	opens("far", true, "qcow2 far + x.raw", "name of the data file far from the header");
+}
+
 static void test_header(unsigned char *image)
 {
 	/* The format of the backing file is the first header extension. */
@@ -259,22 +473,53 @@ static void test_header(unsigned char *image)
 		{ ext + 4, 16, "backing format" },
 		{ ext + 8, 0, "backing format" },
 	};
-	uint32_t saved, value;
-	struct message why;
-	struct header h;
-	bool good;
 	size_t i;
 
-	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		memcpy(&saved, image + cases[i].at, 4);
-		value = htobe32(cases[i].value);
-		memcpy(image + cases[i].at, &value, 4);
-		why.text[0] = 0;
-		good = header_parse(image, 65536, &h, &why) == HEADER_BAD ||
-		       header_parse_backing(image, 65536, &h, &why) == HEADER_BAD;
-		ok(good && strstr(why.text, cases[i].reason), cases[i].reason, why.text);
-		memcpy(image + cases[i].at, &saved, 4);
-	}
+	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		bad_header(image, cases[i].at, cases[i].value, cases[i].reason);
+}
+
+/* The extensions of an image without backing file go on to the cluster's end. */
+static void test_extensions(unsigned char *image)
+{
+	size_t ext = image[103];
+	unsigned char *end = image + 65536;
+	struct message why;
+	struct header h;
+
+	ok(parse(image, 65536, &h, &why) == HEADER_OK && !strcmp(h.data_file, "x.raw"),
+	   "name of the data file", h.data_file);
+	ok(parse(image, ext + 13, &h, &why) == HEADER_OK && !strcmp(h.data_file, "x.raw"),
+	   "file that ends with the name", why.text);
+	bad_header(image, ext + 4, 65536 - ext - 8 + 1, "too long");
+	bad_header(image, ext + 4, 0xffffffff, "too long");
+	bad_header(image, ext + 8, 'x' << 24, "name of the data file");
+	memset(image + ext + 8, 'x', 4096);
+	bad_header(image, ext + 4, 4096, "name of the data file");
+	put_be32(image + ext + 4, 4095);
+	ok(parse(image, 65536, &h, &why) == HEADER_OK && strlen(h.data_file) == 4095,
+	   "longest name of a data file", why.text);
+
+	/* An unknown extension pushes the name to the very end of the cluster. */
+	put_be32(image + ext, 0x12345678);
+	put_be32(image + ext + 4, 65536 - ext - 8 - 16);
+	put_be32(end - 16, 0x44415441);
+	put_be32(end - 12, 8);
+	memcpy(end - 8, "last.raw", 8);
+	ok(parse(image, IMAGE_SIZE, &h, &why) == HEADER_OK && !strcmp(h.data_file, "last.raw"),
+	   "name of the data file at the cluster's end", h.data_file);
+	put_be32(end - 12, 9);
+	*end = 'x';
+	ok(parse(image, IMAGE_SIZE, &h, &why) == HEADER_BAD,
+	   "name of the data file beyond the cluster's end", h.data_file);
+
+	/* Without the feature bit nobody asks for the name. */
+	memset(end - 8, 0, 8);
+	put_be32(end - 12, 8);
+	ok(parse(image, 65536, &h, &why) == HEADER_BAD, "NUL in the name of the data file", h.data_file);
+	image[79] = 0;
+	ok(parse(image, 65536, &h, &why) == HEADER_OK && !*h.data_file,
+	   "the same without the feature bit", why.text);
 }
 
 /* Parses the first @len bytes in a buffer of just that size, for ASan. */
@@ -286,8 +531,7 @@ static void parse_exactly(const unsigned char *image, size_t len)
 
 	memcpy(copy, image, len);
 	foreign_format(copy, len);
-	if (header_parse(copy, len, &h, &why) == HEADER_OK)
-		header_parse_backing(copy, len, &h, &why);
+	parse(copy, len, &h, &why);
 	free(copy);
 }
 
@@ -297,14 +541,14 @@ static void fuzz_header(const unsigned char *image)
 	unsigned int i, n;
 
 	srandom(1);
-	for (i = 0; i < 200000; i++) {
+	for (i = 0; i < 100000; i++) {
 		memcpy(bad, image, sizeof(bad));
 		for (n = random() % 8; n; n--)
 			bad[random() % 4 ? random() % 160 : random() % 4096] =
 				random() % 2 ? random() : 1u << random() % 8;
 		parse_exactly(bad, random() % 2 ? 4096 : random() % 700);
 	}
-	ok(true, "200000 damaged headers parsed", "");
+	ok(true, "100000 damaged headers parsed", "");
 }
 
 static void fuzz_chain(const unsigned char *image)
@@ -354,6 +598,28 @@ static FILE *hold(const char *options, const char *image)
 	return f;
 }
 
+static void test_data_locks(struct chain *chain)
+{
+	struct message why;
+	FILE *f;
+
+	f = hold("-f raw", "x.raw");
+	refused("x", false, "x.raw: locked|stop|(data file of x)", "data file in use");
+	refused("x", true, "x.raw: locked", "data file in use, read-only");
+	pclose(f);
+	f = hold("", "x");
+	refused("x", true, "x: locked|stop", "image with a data file in use");
+	pclose(f);
+	f = hold("-r -f raw", "x.raw");
+	opens("x", false, "qcow2 x rw + x.raw rw", "data file in use by a reader");
+	pclose(f);
+	if (!chain_open(chain, "x", false, &why)) {
+		ok(system("qemu-io -f raw -c 'write 0 64k' x.raw >/dev/null 2>&1"),
+		   "no write to the data file while the chain is open", "it was written");
+		chain_close(chain);
+	}
+}
+
 static void test_locks(void)
 {
 	struct chain *chain = malloc(sizeof(*chain));
@@ -378,6 +644,7 @@ static void test_locks(void)
 		chain_close(chain);
 	}
 	ok(!system("qemu-img snapshot -l over"), "reading is not locked", "locked");
+	test_data_locks(chain);
 	free(chain);
 }
 
@@ -396,6 +663,16 @@ static void test_damage(void)
 
 	run("qemu-img create -q -u -f qcow2 -b plain -F qcow2 victim 1M");
 	read_image("victim", image);
+	test_header(image);
+	fuzz_header(image);
+	fuzz_chain(image);
+	read_image("x", image);
+	fuzz_header(image);
+	fuzz_chain(image);
+	test_extensions(image);
+	test_far_extension();
+	run("qemu-img create -q -u -f qcow2 -o data_file=x.raw -b plain -F qcow2 both 1M");
+	read_image("both", image);
 	test_header(image);
 	fuzz_header(image);
 	fuzz_chain(image);
@@ -492,6 +769,12 @@ int main(void)
 	test_not_an_image();
 	test_permission();
 	test_bad_backing();
+	test_data_file();
+	test_data_absolute();
+	test_bad_data_file();
+	test_data_twice();
+	test_data_permission();
+	test_health();
 	test_depth();
 	test_damage();
 	test_locks();
