@@ -22,6 +22,8 @@
 
 #define SECTOR_WORDS	(SECTOR / sizeof(uint64_t))
 #define HISTORY		16
+#define SAVE_UNIT	65536u
+#define CONTENT_UNIT	65536u
 #define LOG_MAGIC	0x31474f4c46464944ull	/* "DIFFLOG1" */
 
 struct log_header {
@@ -55,6 +57,7 @@ const char *op_name(unsigned int kind)
 		[OP_ZEROOUT]	= "BLKZEROOUT",
 		[OP_ZERO_RANGE]	= "zero range",
 		[OP_PUNCH]	= "punch hole",
+		[OP_DISCARD]	= "discard",
 		[OP_BUF_READ]	= "buffered read",
 		[OP_BUF_WRITE]	= "buffered write",
 		[OP_CLONE]	= "clone",
@@ -65,7 +68,8 @@ const char *op_name(unsigned int kind)
 
 bool op_is_zero(unsigned int kind)
 {
-	return kind == OP_ZEROOUT || kind == OP_ZERO_RANGE || kind == OP_PUNCH;
+	return kind == OP_ZEROOUT || kind == OP_ZERO_RANGE ||
+	       kind == OP_PUNCH || kind == OP_DISCARD;
 }
 
 bool op_is_write(unsigned int kind)
@@ -234,6 +238,9 @@ static void load_region(const struct model *m, const char *file, uint8_t *to)
 
 void model_load(struct model *m, const char *file)
 {
+	/* Zeroes again, without touching what was never touched. */
+	if (madvise(m->data, m->size, MADV_DONTNEED))
+		die("madvise: %s", strerror(errno));
 	load_region(m, file, m->data);
 }
 
@@ -246,8 +253,8 @@ void model_save(const struct model *m, const char *file)
 	if (ftruncate(fd, m->base + m->size))
 		die("%s: %s", file, strerror(errno));
 	for (pos = 0; pos < m->size; pos += n) {
-		n = MIN(m->size - pos, (uint64_t)CLUSTER);
-		if (n == CLUSTER && all_zero((uint64_t *)(m->data + pos), n))
+		n = MIN(m->size - pos, (uint64_t)SAVE_UNIT);
+		if (n == SAVE_UNIT && all_zero((uint64_t *)(m->data + pos), n))
 			continue;
 		if (lseek(fd, m->base + pos, SEEK_SET) < 0)
 			die("%s: %s", file, strerror(errno));
@@ -366,7 +373,7 @@ void model_mismatch(const struct model *m, const char *what, uint64_t off,
 	       what, m->base + off, len, m->seed);
 	printf("  %" PRIu64 " sectors differ, the first one at 0x%" PRIx64
 	       ": sector %" PRIu64 ", cluster %" PRIu64 " + 0x%" PRIx64 "\n",
-	       sectors, at, at / SECTOR, at / CLUSTER, at % CLUSTER);
+	       sectors, at, at / SECTOR, at / m->cluster, at % m->cluster);
 	if (at % SECTOR == 0 && first + SECTOR <= len) {
 		describe(m, "expected", m->data + off + first);
 		describe(m, "found   ", found + first);
@@ -376,12 +383,12 @@ void model_mismatch(const struct model *m, const char *what, uint64_t off,
 }
 
 /*
- * Something for an image to contain: of each four clusters one is a hole, one
+ * Something for an image to contain: of each four pieces one is a hole, one
  * is mostly the same, one has a few sectors with something in them.
  */
 void make_content(const char *file, uint64_t size, uint32_t seed)
 {
-	uint64_t words[CLUSTER / sizeof(uint64_t)], pos, n, s, word;
+	uint64_t words[CONTENT_UNIT / sizeof(uint64_t)], pos, n, s, word;
 	int fd = open_or_die(file, O_RDWR | O_CREAT | O_TRUNC);
 
 	if (ftruncate(fd, size))
@@ -389,13 +396,13 @@ void make_content(const char *file, uint64_t size, uint32_t seed)
 	for (pos = 0; pos < size; pos += n) {
 		uint64_t kind = scramble(pos + seed) % 4;
 
-		n = MIN(size - pos, (uint64_t)CLUSTER);
+		n = MIN(size - pos, (uint64_t)CONTENT_UNIT);
 		if (!kind)
 			continue;
 		memset(words, 0, sizeof(words));
-		for (s = 0; s < CLUSTER / SECTOR; s++) {
+		for (s = 0; s < CONTENT_UNIT / SECTOR; s++) {
 			word = s * SECTOR_WORDS;
-			if (kind == 1 || (kind == 2 && s % 24 == pos / CLUSTER % 24))
+			if (kind == 1 || (kind == 2 && s % 24 == pos / CONTENT_UNIT % 24))
 				words[word] = words[word + 63] = pos + s * SECTOR;
 			else if (kind == 3)
 				pattern(words + word, ~seed, 0, pos / SECTOR + s);
@@ -518,7 +525,8 @@ static void print_wrong(const struct check *c, const uint8_t *p, uint64_t s)
 
 	printf("WRONG in copy made by operation %u, seed %u, offset 0x%" PRIx64
 	       ": sector %" PRIu64 ", cluster %" PRIu64 " + 0x%" PRIx64 "\n",
-	       c->clone, c->m->seed, at, at / SECTOR, at / CLUSTER, at % CLUSTER);
+	       c->clone, c->m->seed, at, at / SECTOR, at / c->m->cluster,
+	       at % c->m->cluster);
 	if (c->durable[s])
 		printf("  operation %u or a later one must be there\n",
 		       c->durable[s] - 1);

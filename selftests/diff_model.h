@@ -11,7 +11,6 @@
 #include <stdint.h>
 
 #define SECTOR		512u
-#define CLUSTER		65536u
 #define MAX_IO		(2u << 20)
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
@@ -27,6 +26,7 @@ enum op_kind {
 	OP_ZEROOUT,		/* BLKZEROOUT */
 	OP_ZERO_RANGE,		/* fallocate() ZERO_RANGE */
 	OP_PUNCH,		/* fallocate() PUNCH_HOLE */
+	OP_DISCARD,		/* BLKDISCARD */
 	OP_BUF_READ,		/* through the page cache */
 	OP_BUF_WRITE,
 	OP_CLONE,		/* a copy of the image file was made */
@@ -54,6 +54,7 @@ struct op {
  * @data: content of the region
  * @base: where the region begins on the device
  * @size: of the region, in bytes
+ * @cluster: in bytes, to be named in reports
  * @seed: of the run, part of all that is written
  * @ops: what was done, in the order of issue; the data that operation N wrote
  *	follows from @seed, N and the sector
@@ -64,6 +65,7 @@ struct model {
 	uint8_t *data;
 	uint64_t base;
 	uint64_t size;
+	uint32_t cluster;
 	uint32_t seed;
 	struct op *ops;
 	uint32_t nr_ops;
