@@ -279,7 +279,7 @@ static void parse(int argc, char **argv)
 	if (optind < argc || !!opt.dev + !!opt.verify + !!opt.make != 1 || !opt.depth ||
 	    opt.depth > MAX_DEPTH || opt.cluster < SECTOR ||
 	    opt.cluster > MAX_CLUSTER || opt.cluster & (opt.cluster - 1) ||
-	    model.base % opt.cluster || opt.size % SECTOR ||
+	    model.base % opt.cluster || (opt.dev && opt.size % SECTOR) ||
 	    (opt.clone_every && (!opt.clone || opt.buffered)) ||
 	    (opt.verify && !opt.log)) {
 		fputs(usage_text, stderr);

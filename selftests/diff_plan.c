@@ -39,13 +39,15 @@ static uint32_t whole(void)
 
 /*
  * What the lengths are multiples of: a cluster, but of the large ones mostly
- * a part, lest all I/O be large.
+ * a part and of the small ones often several, lest all I/O be large or small.
  */
 static uint32_t length_unit(void)
 {
-	if (opt.cluster <= DEFAULT_CLUSTER)
-		return whole();
-	return rnd(4) ? DEFAULT_CLUSTER : opt.cluster;
+	if (opt.cluster > DEFAULT_CLUSTER)
+		return rnd(4) ? DEFAULT_CLUSTER : opt.cluster;
+	if (opt.cluster < DEFAULT_CLUSTER / 4)
+		return rnd(2) ? DEFAULT_CLUSTER / 4 : whole();
+	return whole();
 }
 
 /* Small and medium ones mostly; now and then as long as they get. */
@@ -155,7 +157,8 @@ static void pick_range(uint64_t *off, uint32_t *len)
 	uint32_t before;
 
 	boundary -= boundary % opt.block;
-	*len = MIN(any_length(), MAX_IO);
+	*len = any_length();
+	*len = MIN(*len, MAX_IO);
 	if (cursor.left) {
 		hot_next(off, len);
 		return;
