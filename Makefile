@@ -58,6 +58,9 @@ check-vm: deps ## the selftests in a virtual machine
 check-debug: deps ## the selftests on a kernel with KASAN and lockdep (long)
 	selftests/check debug
 
+check-format: deps ## hundreds of kinds of images, and windows with them (long)
+	selftests/check format
+
 check-harness: deps ## does the virtual machine tell failures apart?
 	selftests/check harness
 
@@ -70,4 +73,4 @@ help: ## this list
 		printf '  make %-16s %s\n' "$$target" "$$text"; done
 
 .PHONY: all module ctl install clean deps demo check check-static check-kunit \
-	check-ctl check-vm check-debug check-harness shell help
+	check-ctl check-vm check-debug check-format check-harness shell help
