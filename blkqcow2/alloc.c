@@ -225,9 +225,10 @@ int qcow2_data_zero(struct qcow2_image *image, u64 pos, u64 len, bool unmap)
 	struct qcow2_layer *layer = qcow2_active(image);
 	struct qcow2_file *data = layer->data;
 	bool raw = layer->header.autoclear & QCOW2_AUTOCLEAR_RAW_DATA;
-	u64 end = min(pos + len, READ_ONCE(data->size));
+	u64 end = min(pos + len, layer->size);
 
-	if (pos >= end || (unmap && !qcow2_punch(data, pos, end - pos)) || !raw)
+	if (pos >= READ_ONCE(data->size) ||
+	    (unmap && !qcow2_punch(data, pos, end - pos)) || !raw)
 		return 0;
 	return qcow2_io_zero(data, pos, end - pos);
 }
@@ -429,6 +430,7 @@ void qcow2_alloc_rested(struct qcow2_image *image, unsigned long generation)
 		if (xa_to_value(entry) > generation)
 			continue;
 		xa_erase(&alloc->resting, cluster);
+		alloc->nr_resting--;
 		alloc->cursor = min_t(u64, alloc->cursor, cluster);
 	}
 	mutex_unlock(&alloc->lock);

@@ -49,7 +49,9 @@ void qcow2_cache_init(struct qcow2_cache *cache, struct qcow2_layer *layer,
 void qcow2_cache_size(struct qcow2_cache *cache, u32 slice_bits, u64 max_bytes)
 {
 	cache->slice_bits = slice_bits;
-	cache->max = max_t(u64, max_bytes >> slice_bits, QCOW2_CACHE_MIN);
+	cache->max = max_t(u64, div_u64(max_bytes, BIT(slice_bits) +
+					sizeof(struct qcow2_slice)),
+			   QCOW2_CACHE_MIN);
 }
 
 static void qcow2_slice_free(struct qcow2_slice *slice)
@@ -115,13 +117,16 @@ void qcow2_cache_unpin(struct qcow2_slice *slice)
 		call_rcu(&slice->rcu, qcow2_slice_free_rcu);
 }
 
-/* Evict clean slices that nobody pins; the clock hand is the list's head. */
-static void qcow2_cache_evict(struct qcow2_cache *cache)
+/*
+ * Evict clean slices that nobody pins; the clock hand is the list's head. True
+ * if there were any.
+ */
+static bool qcow2_cache_evict(struct qcow2_cache *cache)
 {
 	struct qcow2_slice *slice, *next;
 	unsigned int tries;
 	LIST_HEAD(victims);
-	bool dirty;
+	bool dirty, any;
 
 	spin_lock_irq(&cache->lock);
 	for (tries = QCOW2_CACHE_TRIES; cache->nr > cache->max && tries; tries--) {
@@ -134,6 +139,7 @@ static void qcow2_cache_evict(struct qcow2_cache *cache)
 		cache->nr--;
 	}
 	dirty = !tries && !list_empty(&cache->dirty);
+	any = !list_empty(&victims);
 	spin_unlock_irq(&cache->lock);
 	/* Perhaps too many are dirty: a commit makes them evictable. */
 	if (dirty)
@@ -143,6 +149,19 @@ static void qcow2_cache_evict(struct qcow2_cache *cache)
 		xa_erase(&cache->slices, slice->key);
 		call_rcu(&slice->rcu, qcow2_slice_free_rcu);
 	}
+	return any;
+}
+
+/**
+ * qcow2_cache_shrink() - go back to the bound, after slices have become clean
+ * @cache: where
+ *
+ * Context: may sleep.
+ */
+void qcow2_cache_shrink(struct qcow2_cache *cache)
+{
+	while (READ_ONCE(cache->nr) > cache->max && qcow2_cache_evict(cache))
+		cond_resched();
 }
 
 /* With a reference for the cache and one for the caller. */
@@ -330,6 +349,7 @@ void qcow2_cache_dirty(struct qcow2_cache *cache, struct qcow2_slice *slice)
 		return;
 	refcount_inc(&slice->ref);
 	list_add_tail(&slice->dirty, &cache->dirty);
+	cache->nr_dirty++;
 	set_bit(QCOW2_SLICE_DIRTY, &slice->flags);
 	/* Pairs with the read barrier in qcow2_slice_durable(). */
 	smp_mb__after_atomic();

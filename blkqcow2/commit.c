@@ -18,7 +18,6 @@
  * There is one commit at a time per image. Flushes that arrive while one runs
  * share the next one.
  */
-#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include "qcow2.h"
 
@@ -28,6 +27,9 @@
 /* Copies that a commit can always make; with fewer it takes several rounds. */
 #define QCOW2_COMMIT_RESERVE	32
 
+/* And those that it makes at most at a time. */
+#define QCOW2_COMMIT_COPIES	1024
+
 /* A full sequence of commits settles in three rounds; see qcow2_commit_all(). */
 #define QCOW2_COMMIT_ROUNDS	16
 
@@ -36,7 +38,8 @@
  * @image: the image
  * @pool: where they come from
  * @copies: of slices and of blocks of tables
- * @truncated: memory was short, some dirty ones were left out
+ * @nr: how many there are
+ * @truncated: too many, or memory was short: some dirty ones were left out
  * @pending: writes under way
  * @error: the first one that a write met
  * @done: all writes have ended
@@ -45,6 +48,7 @@ struct qcow2_batch {
 	struct qcow2_image *image;
 	mempool_t *pool;
 	struct list_head copies;
+	unsigned int nr;
 	bool truncated;
 	atomic_t pending;
 	int error;
@@ -100,6 +104,7 @@ static void qcow2_batch_init(struct qcow2_batch *batch,
 	batch->image = image;
 	batch->pool = pool;
 	INIT_LIST_HEAD(&batch->copies);
+	batch->nr = 0;
 	batch->truncated = false;
 	batch->error = 0;
 }
@@ -108,12 +113,15 @@ static void qcow2_batch_init(struct qcow2_batch *batch,
 static struct qcow2_copy *qcow2_batch_add(struct qcow2_batch *batch)
 {
 	gfp_t gfp = list_empty(&batch->copies) ? GFP_NOIO : GFP_NOWAIT;
-	struct qcow2_copy *copy = mempool_alloc(batch->pool, gfp | __GFP_NOWARN);
+	struct qcow2_copy *copy = NULL;
 
+	if (batch->nr < QCOW2_COMMIT_COPIES)
+		copy = mempool_alloc(batch->pool, gfp | __GFP_NOWARN);
 	if (!copy) {
 		batch->truncated = true;
 		return NULL;
 	}
+	batch->nr++;
 	copy->cache = NULL;
 	copy->table = NULL;
 	list_add_tail(&copy->node, &batch->copies);
@@ -141,6 +149,7 @@ static void qcow2_snapshot_slices(struct qcow2_batch *batch,
 		spin_lock_irq(&cache->lock);
 		slice = list_first_entry(todo, struct qcow2_slice, dirty);
 		list_del_init(&slice->dirty);
+		cache->nr_dirty--;
 		set_bit(QCOW2_SLICE_WRITEBACK, &slice->flags);
 		/* Never neither of the two: qcow2_extent.durable looks. */
 		smp_mb__after_atomic();
@@ -432,6 +441,8 @@ static int qcow2_commit_dirty(struct qcow2_image *image)
 	 */
 	if (ret || (!list_empty(&gone) && !qcow2_epoch_retire(image, &gone)))
 		qcow2_move_dirty(&layer->l2, &gone, freed);
+	qcow2_cache_shrink(&layer->l2);
+	qcow2_cache_shrink(&image->alloc.blocks);
 	return ret;
 }
 
@@ -466,6 +477,8 @@ static int qcow2_commit_run(struct qcow2_image *image)
 	}
 	if (!image->writable)
 		return 0;
+	if (READ_ONCE(image->commit.stopped))
+		return -ESHUTDOWN;
 	if (qcow2_commit_needed(image)) {
 		atomic64_inc(&image->dev->stats.commits);
 		ret = qcow2_commit_dirty(image);
@@ -483,7 +496,7 @@ static void qcow2_commit_work(struct work_struct *work)
 		container_of(work, struct qcow2_commit, work);
 	struct qcow2_image *image =
 		container_of(commit, struct qcow2_image, commit);
-	unsigned int noio = memalloc_noio_save();
+	unsigned int flags = qcow2_work_begin();
 	struct qcow2_commit_waiter *waiter, *next;
 	LIST_HEAD(waiters);
 	int ret;
@@ -494,7 +507,7 @@ static void qcow2_commit_work(struct work_struct *work)
 	ret = qcow2_commit_run(image);
 	list_for_each_entry_safe(waiter, next, &waiters, node)
 		waiter->end(waiter, ret);
-	memalloc_noio_restore(noio);
+	qcow2_work_end(flags);
 }
 
 static void qcow2_commit_timer(struct work_struct *work)
@@ -564,7 +577,14 @@ static void qcow2_sync_end(struct qcow2_commit_waiter *waiter, int error)
 	complete(&sync->done);
 }
 
-static int qcow2_commit_sync(struct qcow2_image *image)
+/**
+ * qcow2_commit_wait() - have metadata and data made durable, and wait for it
+ * @image: the image
+ *
+ * Context: may sleep; not the commit queue.
+ * Return: 0 or a negative errno.
+ */
+int qcow2_commit_wait(struct qcow2_image *image)
 {
 	struct qcow2_sync sync = { .waiter.end = qcow2_sync_end };
 
@@ -591,7 +611,7 @@ int qcow2_commit_all(struct qcow2_image *image)
 
 	WRITE_ONCE(image->commit.all, true);
 	for (round = 0; round < QCOW2_COMMIT_ROUNDS && !done; round++) {
-		ret = qcow2_commit_sync(image);
+		ret = qcow2_commit_wait(image);
 		if (ret)
 			break;
 		qcow2_epoch_wait(image);
@@ -629,12 +649,13 @@ int qcow2_commit_init(struct qcow2_image *image)
  * qcow2_commit_stop() - end the commit that runs, and forget the next one
  * @image: without requests in flight; what is dirty is lost
  *
- * An epoch that ends afterwards starts another one.
+ * An epoch that ends afterwards may start another one, which does nothing.
  *
  * Context: may sleep; not a worker of the image.
  */
 void qcow2_commit_stop(struct qcow2_image *image)
 {
+	WRITE_ONCE(image->commit.stopped, true);
 	cancel_delayed_work_sync(&image->commit.timer);
 	cancel_work_sync(&image->commit.work);
 }

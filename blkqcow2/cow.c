@@ -7,7 +7,6 @@
  * fills what the write does not cover, writes, and links the entries when the
  * data is in the file. Until then readers see the old state.
  */
-#include <linux/sched/mm.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include "qcow2.h"
@@ -78,14 +77,14 @@ static void qcow2_cow_give_back(struct qcow2_cow *cow)
 static void qcow2_cow_failed(struct work_struct *work)
 {
 	struct qcow2_cow *cow = container_of(work, struct qcow2_cow, work);
-	unsigned int noio = memalloc_noio_save();
+	unsigned int flags = qcow2_work_begin();
 	struct qcow2_req *req = cow->req;
 	int error = cow->io.ret;
 
 	qcow2_cow_give_back(cow);
 	qcow2_cow_free(cow);
 	qcow2_req_put(req, error);
-	memalloc_noio_restore(noio);
+	qcow2_work_end(flags);
 }
 
 /* What @raw names follows from one cluster to the next. */
@@ -482,6 +481,10 @@ static int qcow2_cow_begin(struct qcow2_req *req, u64 guest, u64 len,
 	struct qcow2_cow *cow;
 	int ret;
 
+	/* Who makes more dirty than the caches hold waits until it is written. */
+	if (qcow2_cache_is_crowded(&layer->l2) ||
+	    qcow2_cache_is_crowded(&image->alloc.blocks))
+		qcow2_commit_wait(image);
 	ret = qcow2_l2_make_writable(image, guest, &req->waiter);
 	if (ret)
 		return ret;

@@ -465,7 +465,13 @@ static int qcow2_dev_do_freeze(struct qcow2_dev *dev, bool freeze_fs,
 					  dev->index, ret);
 	}
 	qcow2_disk_hold(dev);
-	ret = qcow2_dev_settle(dev, err);
+	/* What has been written is lost with the image, unless it is on disk. */
+	ret = READ_ONCE(image->commit.error);
+	if (ret)
+		qcow2_fail(err, ret, "/dev/qcow2%d has failed (error %d)",
+			   dev->index, ret);
+	else
+		ret = qcow2_dev_settle(dev, err);
 	if (ret) {
 		qcow2_disk_release(dev);
 		qcow2_disk_thaw_fs(dev);

@@ -14,7 +14,8 @@
 #define QCOW2_QUEUE_DEPTH	128
 #define QCOW2_MAX_IO_BYTES	SZ_4M
 
-/* What one request zeroes or discards: whole clusters of any size. */
+/* What one request zeroes or discards: so many clusters, or so many bytes. */
+#define QCOW2_MAX_ZERO_CLUSTERS	16384U
 #define QCOW2_MAX_ZERO_BYTES	SZ_1G
 
 /* Milliseconds, about, for somebody to finish opening or closing the disk. */
@@ -125,6 +126,8 @@ static void qcow2_disk_limits(struct qcow2_image *image,
 			      struct queue_limits *lim)
 {
 	struct qcow2_layer *active = qcow2_active(image);
+	u64 max_zero = min(qcow2_cluster_size(active) * QCOW2_MAX_ZERO_CLUSTERS,
+			   (u64)QCOW2_MAX_ZERO_BYTES);
 
 	lim->logical_block_size = image->block_size;
 	/* Less than a page is written in place, unless clusters are smaller. */
@@ -136,11 +139,11 @@ static void qcow2_disk_limits(struct qcow2_image *image,
 	lim->max_segment_size = UINT_MAX;
 	lim->dma_alignment = qcow2_dma_align(image) - 1;
 	lim->features = BLK_FEAT_WRITE_CACHE | BLK_FEAT_FUA;
-	lim->max_write_zeroes_sectors = QCOW2_MAX_ZERO_BYTES >> SECTOR_SHIFT;
+	lim->max_write_zeroes_sectors = max_zero >> SECTOR_SHIFT;
 	/* What is under a layer must not show through where it was discarded. */
 	if (!qcow2_can_zero(image))
 		return;
-	lim->max_hw_discard_sectors = QCOW2_MAX_ZERO_BYTES >> SECTOR_SHIFT;
+	lim->max_hw_discard_sectors = max_zero >> SECTOR_SHIFT;
 	lim->max_discard_segments = 1;
 	lim->discard_granularity = qcow2_cluster_size(active);
 }

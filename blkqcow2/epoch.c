@@ -9,7 +9,6 @@
  * before are lowered.
  */
 #include <linux/delay.h>
-#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include "qcow2.h"
 
@@ -21,9 +20,26 @@ static void qcow2_epoch_empty(struct percpu_ref *ref)
 	queue_work(image->commit_wq, &image->epochs.work);
 }
 
+/* Runs that lie side by side are punched out of the file together. */
+static void qcow2_punch_later(struct qcow2_image *image, struct qcow2_free *hole,
+			      const struct qcow2_free *run)
+{
+	bool joins = run && run->punch && hole->nr &&
+		     run->first == hole->first + hole->nr;
+
+	if (joins) {
+		hole->nr += run->nr;
+		return;
+	}
+	if (hole->nr)
+		qcow2_punch_resting(image, hole->first, hole->nr);
+	hole->first = run ? run->first : 0;
+	hole->nr = run && run->punch ? run->nr : 0;
+}
+
 static void qcow2_free_list(struct qcow2_image *image, struct list_head *frees)
 {
-	struct qcow2_free *run, *next;
+	struct qcow2_free *run, *next, hole = {};
 
 	list_for_each_entry_safe(run, next, frees, node) {
 		list_del(&run->node);
@@ -32,10 +48,11 @@ static void qcow2_free_list(struct qcow2_image *image, struct list_head *frees)
 		 * contradicts itself has been dealt with where it was found.
 		 */
 		qcow2_refcount_lower(image, run->first, run->nr, true);
-		if (run->punch)
-			qcow2_punch_resting(image, run->first, run->nr);
+		qcow2_punch_later(image, &hole, run);
+		atomic_long_sub(run->nr, &image->alloc.nr_freed);
 		kfree(run);
 	}
+	qcow2_punch_later(image, &hole, NULL);
 }
 
 static void qcow2_epoch_work(struct work_struct *work)
@@ -44,14 +61,14 @@ static void qcow2_epoch_work(struct work_struct *work)
 		container_of(work, struct qcow2_epochs, work);
 	struct qcow2_image *image =
 		container_of(epochs, struct qcow2_image, epochs);
-	unsigned int noio = memalloc_noio_save();
+	unsigned int flags = qcow2_work_begin();
 	struct qcow2_epoch *old = &epochs->epoch[!epochs->cur];
 
 	qcow2_free_list(image, &epochs->frees);
 	percpu_ref_reinit(&old->ref);
 	/* Pairs with the acquire in qcow2_epoch_retire(). */
 	smp_store_release(&epochs->draining, false);
-	memalloc_noio_restore(noio);
+	qcow2_work_end(flags);
 }
 
 /**

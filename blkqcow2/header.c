@@ -146,8 +146,9 @@ static int qcow2_bitmaps_mark(struct qcow2_layer *layer)
 static int qcow2_first_write(struct qcow2_image *image)
 {
 	struct qcow2_layer *layer = qcow2_active(image);
+	/* As it was: an attempt before may have failed halfway. */
 	u64 bitmaps = layer->bitmaps.nr ?
-		      image->autoclear & QCOW2_AUTOCLEAR_BITMAPS : 0;
+		      layer->header.autoclear & QCOW2_AUTOCLEAR_BITMAPS : 0;
 	u64 autoclear = image->autoclear & QCOW2_AUTOCLEAR_RAW_DATA;
 	u64 incompatible = image->incompatible |
 			   (image->lazy ? QCOW2_INCOMPAT_DIRTY : 0);
@@ -204,11 +205,12 @@ int qcow2_image_end_write(struct qcow2_image *image)
 
 	mutex_lock(&image->header_lock);
 	if (image->begun && image->lazy) {
-		ret = qcow2_header_features(image,
-					    image->incompatible & ~QCOW2_INCOMPAT_DIRTY,
+		/* Whatever becomes of it, the next write sets the bit again. */
+		image->begun = false;
+		WRITE_ONCE(image->incompatible,
+			   image->incompatible & ~QCOW2_INCOMPAT_DIRTY);
+		ret = qcow2_header_features(image, image->incompatible,
 					    image->autoclear);
-		if (!ret)
-			image->begun = false;
 	}
 	mutex_unlock(&image->header_lock);
 	return ret;

@@ -267,41 +267,49 @@ static void qcow2_buffer_from(struct qcow2_image *image, u32 i)
 }
 
 /* Direct I/O is for whole blocks of @file only; the disk's are as large. */
-static void qcow2_align_file(struct qcow2_image *image, struct qcow2_file *file,
-			     u64 grain)
+static void qcow2_align_file(struct qcow2_file *file, u64 grain, u32 *block_size)
 {
 	if (!file->file)
 		return;
 	if (file->dio_align > grain)
 		qcow2_file_buffer(file);
-	image->block_size = max(image->block_size, file->dio_align);
+	*block_size = max(*block_size, file->dio_align);
 }
 
-/*
- * An I/O to a layer's file begins and ends with a request, or where this layer
- * or one over it tells two things apart.
- */
-static void qcow2_align_layers(struct qcow2_image *image)
+/* The largest block of a file with direct I/O. */
+static u32 qcow2_align_files(struct qcow2_image *image)
 {
-	u64 grain = PAGE_SIZE;
-	u32 i;
+	struct gendisk *disk = image->dev->disk;
+	/* A disk that exists keeps the blocks that it has. */
+	u64 grain = disk ? queue_logical_block_size(disk->queue) : PAGE_SIZE;
+	u32 block_size = QCOW2_SECTOR_BYTES, i;
 
-	image->block_size = QCOW2_SECTOR_BYTES;
 	for (i = 0; i < image->chain->nr; i++) {
 		struct qcow2_layer *layer = &image->layers[i];
 
 		if (layer->format == QCOW2_FORMAT_QCOW2)
 			grain = min(grain, BIT_ULL(qcow2_sub_bits(layer)));
-		qcow2_align_file(image, &layer->meta, grain);
-		qcow2_align_file(image, &layer->external, grain);
+		qcow2_align_file(&layer->meta, grain, &block_size);
+		qcow2_align_file(&layer->external, grain, &block_size);
 	}
-	/* What lies beyond the end of one is another extent. */
-	for (i = 1; i < image->chain->nr; i++) {
-		struct qcow2_layer *layer = &image->layers[i];
+	return block_size;
+}
 
-		if (layer->size & (image->block_size - 1))
-			qcow2_buffer_from(image, i);
+/*
+ * An I/O to a layer's file begins and ends with a request, or where this layer
+ * or one over it tells two things apart, or where one of them ends.
+ */
+static void qcow2_align_layers(struct qcow2_image *image)
+{
+	u32 block_size = qcow2_align_files(image), i;
+
+	for (i = 0; i < image->chain->nr; i++) {
+		if (!(image->layers[i].size & (block_size - 1)))
+			continue;
+		qcow2_buffer_from(image, i);
+		break;
 	}
+	image->block_size = qcow2_align_files(image);
 }
 
 static int qcow2_open_layers(struct qcow2_image *image, struct qcow2_err *err)
@@ -316,9 +324,7 @@ static int qcow2_open_layers(struct qcow2_image *image, struct qcow2_err *err)
 		return ret;
 	qcow2_align_layers(image);
 	image->tail = active->meta.size;
-	image->size = round_down(active->size, image->block_size);
-	/* The rest is not to be seen on the disk. */
-	active->size = image->size;
+	image->size = active->size;
 	image->incompatible = active->header.incompatible;
 	image->autoclear = active->header.autoclear;
 	image->lazy = image->writable &&

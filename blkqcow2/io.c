@@ -172,7 +172,7 @@ static void qcow2_io_attempt(struct qcow2_io *io, bool nowait)
 static void qcow2_io_continue(struct work_struct *work)
 {
 	struct qcow2_io *io = container_of(work, struct qcow2_io, work);
-	unsigned int noio = memalloc_noio_save();
+	unsigned int flags = qcow2_work_begin();
 
 	if (io->ret >= 0 && !qcow2_io_is_write(io) &&
 	    qcow2_at_end(io->file, io->pos + io->done, io->file_size)) {
@@ -183,7 +183,7 @@ static void qcow2_io_continue(struct work_struct *work)
 	} else {
 		qcow2_io_attempt(io, false);
 	}
-	memalloc_noio_restore(noio);
+	qcow2_work_end(flags);
 }
 
 /**

@@ -30,6 +30,14 @@ struct qcow2_free *qcow2_free_alloc(u64 first, u64 nr)
 	return run;
 }
 
+/* To be freed when a commit has written the entry that named it before. */
+static void qcow2_note_freed(struct qcow2_image *image, struct qcow2_free *run)
+{
+	lockdep_assert_held(&qcow2_active(image)->l2.lock);
+	list_add_tail(&run->node, &image->commit.freed);
+	atomic_long_add(run->nr, &image->alloc.nr_freed);
+}
+
 /* The subclusters of @link that lie in its cluster number @i, as bits. */
 static u64 qcow2_link_mask(struct qcow2_layer *layer,
 			   const struct qcow2_link *link, u32 i)
@@ -111,7 +119,7 @@ void qcow2_l2_link(struct qcow2_image *image, struct qcow2_slice *slice,
 	else
 		qcow2_link_standard(layer, slice, link);
 	if (link->old)
-		list_add_tail(&link->old->node, &image->commit.freed);
+		qcow2_note_freed(image, link->old);
 	spin_unlock_irqrestore(&layer->l2.lock, flags);
 	qcow2_commit_soon(image);
 }
@@ -126,7 +134,7 @@ static void qcow2_l1_set(struct qcow2_image *image, u32 index, u64 host,
 		   cpu_to_be64(host | QCOW2_ENTRY_COPIED));
 	qcow2_table_mark(&layer->l1, index, layer->l2.slice_bits);
 	if (old)
-		list_add_tail(&old->node, &image->commit.freed);
+		qcow2_note_freed(image, old);
 	spin_unlock_irq(&layer->l2.lock);
 	qcow2_commit_soon(image);
 }

@@ -255,6 +255,25 @@ static int qcow2_check_ends(struct qcow2_layer *layer, struct qcow2_err *err)
 	return 0;
 }
 
+/* The first write changes the directory in place. */
+static int qcow2_check_bitmap_place(struct qcow2_layer *layer,
+				    struct qcow2_err *err)
+{
+	struct qcow2_bitmaps *bitmaps = &layer->bitmaps;
+	u64 first = bitmaps->offset >> layer->cluster_bits;
+	u64 nr = DIV_ROUND_UP_ULL(bitmaps->bytes, qcow2_cluster_size(layer));
+
+	if (!bitmaps->nr || layer->index)
+		return 0;
+	if (bitmaps->offset + bitmaps->bytes > layer->meta.size)
+		return qcow2_fail(err, -EINVAL,
+				  "bitmap directory lies beyond the end of the file (truncated image?)");
+	if (qcow2_alloc_is_static(layer->image, first, nr))
+		return qcow2_fail(err, -EINVAL,
+				  "bitmap directory overlaps other metadata");
+	return 0;
+}
+
 static int qcow2_read_header(struct qcow2_layer *layer, struct qcow2_err *err)
 {
 	size_t len = min_t(u64, layer->meta.size, QCOW2_HEADER_PROBE_BYTES);
@@ -309,6 +328,8 @@ static int qcow2_open_qcow2(struct qcow2_layer *layer, bool writable,
 		ret = qcow2_check_ends(layer, err);
 	if (!ret)
 		ret = qcow2_read_extensions(layer, err);
+	if (!ret)
+		ret = qcow2_check_bitmap_place(layer, err);
 	if (ret)
 		return ret;
 	qcow2_cache_size(&layer->l2,

@@ -134,7 +134,7 @@ static u32 qcow2_run(struct qcow2_layer *layer, struct qcow2_slice *slice,
 
 /*
  * The same for subclusters, in bytes: from subcluster @sub of the entry @raw,
- * @bitmap on, which is of kind @kind.
+ * @bitmap on, as far as they are of its kind.
  */
 static u64 qcow2_sub_extent(struct qcow2_layer *layer,
 			    struct qcow2_slice *slice, u32 index, u32 max,
@@ -150,9 +150,9 @@ static u64 qcow2_sub_extent(struct qcow2_layer *layer,
 
 		raw += step;
 		sub = 0;
-		if ((kind == QCOW2_DATA ? next != raw :
-		     qcow2_l2_decode(&layer->header, next, bitmap).kind >=
-		     QCOW2_COMPRESSED) || qcow2_sub_kind(bitmap, 0) != kind)
+		if (next != raw || qcow2_sub_kind(bitmap, 0) != kind ||
+		    qcow2_l2_decode(&layer->header, next, bitmap).kind ==
+		    QCOW2_INVALID)
 			break;
 		run = qcow2_sub_run(bitmap, 0);
 		subs += run;
@@ -160,16 +160,29 @@ static u64 qcow2_sub_extent(struct qcow2_layer *layer,
 	return subs << qcow2_sub_bits(layer);
 }
 
+/* No cluster that may be written or freed holds metadata that never moves. */
+static int qcow2_check_static(struct qcow2_layer *layer, u64 guest, u64 host,
+			      u64 bytes)
+{
+	u64 clusters = (qcow2_in_cluster(layer, host) + bytes +
+			qcow2_cluster_size(layer) - 1) >> layer->cluster_bits;
+
+	if (layer->index || !layer->image->writable ||
+	    !qcow2_alloc_is_static(layer->image, host >> layer->cluster_bits,
+				   clusters))
+		return 0;
+	qcow2_image_corrupt(layer, "L2 entry names metadata", guest);
+	return -EIO;
+}
+
 /*
  * The last cluster of a file may be cut short; it continues with zeroes. One
- * that begins beyond the end of the file does not exist. None that may be
- * written holds metadata.
+ * that begins beyond the end of the file does not exist.
  */
 static int qcow2_check_bounds(struct qcow2_layer *layer, u64 guest,
 			      struct qcow2_extent *ext)
 {
 	u64 end = round_up(qcow2_layer_end(layer), qcow2_cluster_size(layer));
-	u64 clusters;
 
 	if (ext->kind == QCOW2_DATA) {
 		if (ext->host >= end) {
@@ -180,16 +193,7 @@ static int qcow2_check_bounds(struct qcow2_layer *layer, u64 guest,
 		}
 		ext->len = min(ext->len, end - ext->host);
 	}
-	if (layer->index || !layer->image->writable)
-		return 0;
-	clusters = (qcow2_in_cluster(layer, ext->host) + ext->len +
-		    qcow2_cluster_size(layer) - 1) >> layer->cluster_bits;
-	if (qcow2_alloc_is_static(layer->image, ext->host >> layer->cluster_bits,
-				  clusters)) {
-		qcow2_image_corrupt(layer, "L2 entry names metadata", guest);
-		return -EIO;
-	}
-	return 0;
+	return qcow2_check_static(layer, guest, ext->host, ext->len);
 }
 
 /* In an external data file everything has its place, and belongs to nobody else. */
@@ -265,6 +269,8 @@ static int qcow2_map_slice(struct qcow2_layer *layer, struct qcow2_slice *slice,
 	ext->len = min(len, bytes - skip);
 	ext->host = e.host;
 	ext->durable = qcow2_slice_durable(layer, slice, guest);
+	if (e.kind == QCOW2_COMPRESSED)
+		return qcow2_check_static(layer, guest, e.host, e.bytes);
 	if (!qcow2_has_host(e.kind))
 		return 0;
 	ext->host += in_cluster;

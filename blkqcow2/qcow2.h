@@ -31,6 +31,7 @@
 #include <linux/percpu-refcount.h>
 #include <linux/rbtree.h>
 #include <linux/refcount.h>
+#include <linux/sched.h>
 #include <linux/seqlock.h>
 #include <linux/sizes.h>
 #include <linux/uio.h>
@@ -98,6 +99,7 @@ struct qcow2_slice {
  * @clock: all slices, for eviction
  * @dirty: those that the next commit writes
  * @nr: slices in the cache
+ * @nr_dirty: how many of them the next commit writes
  * @max: bound of @nr; pinned slices may exceed it
  */
 struct qcow2_cache {
@@ -109,6 +111,7 @@ struct qcow2_cache {
 	struct list_head clock;
 	struct list_head dirty;
 	unsigned long nr;
+	unsigned long nr_dirty;
 	unsigned long max;
 };
 
@@ -122,6 +125,13 @@ struct qcow2_slice *qcow2_cache_pin(struct qcow2_cache *cache, u64 key);
 struct qcow2_slice *qcow2_cache_add_blank(struct qcow2_cache *cache, u64 key);
 void qcow2_cache_unpin(struct qcow2_slice *slice);
 void qcow2_cache_dirty(struct qcow2_cache *cache, struct qcow2_slice *slice);
+void qcow2_cache_shrink(struct qcow2_cache *cache);
+
+/* Is more of it dirty than it may hold? */
+static inline bool qcow2_cache_is_crowded(const struct qcow2_cache *cache)
+{
+	return READ_ONCE(cache->nr_dirty) > cache->max;
+}
 
 /* ---- layer.c ---- */
 
@@ -238,7 +248,8 @@ void qcow2_table_mark(struct qcow2_table *table, u32 index, u32 slice_bits);
  * @durable: the entries that say so are on disk (a commit has written them)
  * @bytes: compressed only: upper bound of the stream's length
  * @host: host offset of the range's first byte (data, zero with a cluster);
- *	of the compressed stream
+ *	of the compressed stream; else of the host cluster that a subcluster
+ *	without data has all the same, or 0
  * @len: bytes
  */
 struct qcow2_extent {
@@ -295,6 +306,24 @@ struct qcow2_io {
 	ssize_t ret;
 	struct work_struct work;
 };
+
+/*
+ * A worker does its work for requests that reclaim may wait for. Where it writes
+ * through the page cache below, only the disk below is to slow it down, not the
+ * dirty pages that wait for this very worker.
+ */
+static inline unsigned int qcow2_work_begin(void)
+{
+	unsigned int flags = current->flags;
+
+	current->flags |= PF_MEMALLOC_NOIO | PF_LOCAL_THROTTLE;
+	return flags;
+}
+
+static inline void qcow2_work_end(unsigned int flags)
+{
+	current_restore_flags(flags, PF_MEMALLOC_NOIO | PF_LOCAL_THROTTLE);
+}
 
 void qcow2_io_prepare(struct qcow2_io *io, struct qcow2_file *file, u64 pos,
 		      const struct iov_iter *iter, bool sync_data);
@@ -404,6 +433,8 @@ struct qcow2_free {
  * @fresh: clusters from here on were never used: their bytes read as zeroes
  * @resting: clusters with refcount 0 that must not be used yet, by number;
  *	the value is the @generation in which they were freed
+ * @nr_resting: how many they are
+ * @nr_freed: clusters in lists that wait for their refcounts to be lowered
  * @generation: counts the snapshots of dirty refcounts that commits take
  */
 struct qcow2_alloc {
@@ -420,6 +451,8 @@ struct qcow2_alloc {
 	u64 cursor;
 	u64 fresh;
 	struct xarray resting;
+	unsigned long nr_resting;
+	atomic_long_t nr_freed;
 	unsigned long generation;
 };
 
@@ -495,6 +528,7 @@ struct qcow2_commit_waiter {
  * @freed: runs freed by L2 changes since the last snapshot; under l2.lock
  * @l1_busy: blocks of L1 are being written
  * @all: refcounts must be written, too, though they may lag
+ * @stopped: nothing is written any more
  * @error: metadata can no longer be written; nothing is written any more
  */
 struct qcow2_commit {
@@ -507,6 +541,7 @@ struct qcow2_commit {
 	struct list_head freed;
 	bool l1_busy;
 	bool all;
+	bool stopped;
 	int error;
 };
 
@@ -517,6 +552,7 @@ void qcow2_commit_queue(struct qcow2_image *image,
 			struct qcow2_commit_waiter *waiter);
 void qcow2_commit_soon(struct qcow2_image *image);
 void qcow2_commit_now(struct qcow2_image *image);
+int qcow2_commit_wait(struct qcow2_image *image);
 int qcow2_commit_all(struct qcow2_image *image);
 
 /* ---- compress.c ---- */

@@ -143,6 +143,7 @@ static int qcow2_refcount_lower_one(struct qcow2_image *image,
 
 		if (xa_is_err(old))
 			return xa_err(old);
+		alloc->nr_resting++;
 	}
 	if (value == 1 && !rest)
 		alloc->cursor = min(alloc->cursor, cluster);
@@ -169,6 +170,11 @@ int qcow2_refcount_lower(struct qcow2_image *image, u64 first, u64 nr,
 	u64 per_slice = 1ULL << alloc->slice_entries_bits;
 	int ret = 0;
 
+	if (qcow2_alloc_is_static(image, first, nr)) {
+		qcow2_image_corrupt(qcow2_active(image), "metadata is to be freed",
+				    first);
+		return -EIO;
+	}
 	while (nr && !ret) {
 		u64 n = min(nr, per_slice - qcow2_refcount_index(image, first));
 		struct qcow2_slice *slice = qcow2_refcount_pin(image, first);

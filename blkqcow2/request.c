@@ -7,8 +7,8 @@
  */
 #include <linux/blk-mq.h>
 #include <linux/bvec.h>
-#include <linux/sched/mm.h>
 #include <linux/sched/task_stack.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include "qcow2.h"
 
@@ -20,6 +20,9 @@
 
 /* Zeroes are written in pieces of this many pages. */
 #define QCOW2_ZERO_PAGES	64
+
+/* Clusters that have been freed but may not be used again. */
+#define QCOW2_MAX_RESTING	SZ_1M
 
 static struct bio_vec qcow2_zero_vecs[QCOW2_ZERO_PAGES];
 
@@ -173,11 +176,11 @@ static int qcow2_req_write(struct qcow2_req *req, u64 skip, u64 *len)
 	return qcow2_req_write_iter(req, &iter, len);
 }
 
-/* Zeroes as data, or as much as one cluster takes of them. */
+/* Zeroes as data, up to where the map can take over. */
 static int qcow2_req_write_zeroes(struct qcow2_req *req, u64 *len)
 {
-	struct qcow2_layer *layer = qcow2_active(req->image);
-	u64 left = qcow2_cluster_size(layer) - qcow2_in_cluster(layer, req->pos);
+	u64 unit = BIT_ULL(qcow2_sub_bits(qcow2_active(req->image)));
+	u64 left = unit - (req->pos & (unit - 1));
 	struct iov_iter iter;
 
 	*len = min3(*len, left, (u64)QCOW2_ZERO_PAGES << PAGE_SHIFT);
@@ -213,16 +216,16 @@ static int qcow2_req_zero(struct qcow2_req *req, u64 skip, u64 *len)
 }
 
 /*
- * Free whole clusters, leave the rest alone. The last one of the disk is whole
- * if what the disk has of it is.
+ * Free whole clusters, leave the rest alone. The last one of the layer is whole
+ * if what the layer has of it is.
  */
 static int qcow2_req_discard(struct qcow2_req *req, u64 skip, u64 *len)
 {
 	struct qcow2_layer *layer = qcow2_active(req->image);
 	u64 size = qcow2_cluster_size(layer);
 	u64 in_cluster = qcow2_in_cluster(layer, req->pos);
-	u64 whole = req->pos + *len == req->image->size ?
-		    round_up(*len, size) : round_down(*len, size);
+	u64 whole = req->pos + *len == layer->size ? round_up(*len, size) :
+						     round_down(*len, size);
 	struct qcow2_extent ext;
 	u64 known;
 	int ret;
@@ -237,9 +240,9 @@ static int qcow2_req_discard(struct qcow2_req *req, u64 skip, u64 *len)
 	if (ret)
 		return ret;
 	known = round_down(ext.len, size);
-	if (known && (ext.kind == QCOW2_ZERO_PLAIN ||
-		      (ext.kind == QCOW2_UNALLOCATED &&
-		       req->image->chain->nr == 1))) {
+	if (known && !ext.host && !ext.copied &&
+	    (ext.kind == QCOW2_ZERO_PLAIN ||
+	     (ext.kind == QCOW2_UNALLOCATED && req->image->chain->nr == 1))) {
 		*len = min(*len, known);
 		return 0;
 	}
@@ -282,7 +285,7 @@ static int qcow2_req_split_bio(struct qcow2_req *req)
 static void qcow2_req_work(struct work_struct *work)
 {
 	struct qcow2_req *req = container_of(work, struct qcow2_req, work);
-	unsigned int noio = memalloc_noio_save();
+	unsigned int flags = qcow2_work_begin();
 	int ret = 0;
 
 	if (qcow2_req_is_write(req))
@@ -295,7 +298,7 @@ static void qcow2_req_work(struct work_struct *work)
 	/* Parked: qcow2_req_wake() queues the work again. */
 	if (ret != -EINPROGRESS)
 		qcow2_req_put(req, ret);
-	memalloc_noio_restore(noio);
+	qcow2_work_end(flags);
 }
 
 static void qcow2_req_wake(struct qcow2_waiter *waiter)
@@ -368,6 +371,21 @@ static void qcow2_req_init(struct qcow2_req *req, struct request *rq,
 	req->commit.end = qcow2_req_committed;
 }
 
+/*
+ * So much is on its way to be free that it had better arrive first. That is
+ * not to be waited for inside a request: clusters rest until those end that
+ * were there before.
+ */
+static bool qcow2_must_rest(struct qcow2_image *image)
+{
+	if (atomic_long_read(&image->alloc.nr_freed) +
+	    READ_ONCE(image->alloc.nr_resting) < QCOW2_MAX_RESTING ||
+	    READ_ONCE(image->commit.error))
+		return false;
+	qcow2_commit_now(image);
+	return true;
+}
+
 static blk_status_t qcow2_queue_rq(struct blk_mq_hw_ctx *hctx,
 				   const struct blk_mq_queue_data *bd)
 {
@@ -378,6 +396,8 @@ static blk_status_t qcow2_queue_rq(struct blk_mq_hw_ctx *hctx,
 
 	if (unlikely(!image))
 		return BLK_STS_IOERR;
+	if (unlikely(req_op(rq) == REQ_OP_DISCARD && qcow2_must_rest(image)))
+		return BLK_STS_RESOURCE;
 	blk_mq_start_request(rq);
 	qcow2_req_init(req, rq, image);
 	if (req_op(rq) == REQ_OP_FLUSH) {

@@ -32,6 +32,8 @@ fi
 disk=$SCRATCH/$self
 mem=$SHARED/$self
 mounts=()
+# Commands that take back what a test has set up under its mounts.
+undo=()
 
 say()
 {
@@ -77,7 +79,7 @@ unmount_all()
 
 cleanup()
 {
-	local status=$? pid
+	local status=$? pid command
 
 	trap - ERR EXIT
 	set +e
@@ -95,6 +97,9 @@ cleanup()
 	fi
 	# Those that held the images of the devices.
 	unmount_all
+	for command in "${undo[@]}"; do
+		$command
+	done
 	rm -rf "$disk" "$mem"
 	exit "$status"
 }

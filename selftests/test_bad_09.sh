@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# entries that name the image's own metadata destroy nothing
+
+. "${0%/*}/lib.sh"
+
+# be64 OFFSET: the number there in a.qcow2, into $value.
+be64()
+{
+	local hex
+
+	hex=$(od -An -v -tx1 -j "$1" -N 8 a.qcow2)
+	value=$((16#${hex//[!0-9a-f]/}))
+}
+
+# put64 OFFSET NUMBER
+put64()
+{
+	local hex i bytes=
+
+	printf -v hex '%016x' "$2"
+	for ((i = 0; i < 16; i += 2)); do
+		bytes+="\\x${hex:i:2}"
+	done
+	# shellcheck disable=SC2059
+	printf "$bytes" | dd of=a.qcow2 bs=1 seek="$1" conv=notrunc status=none
+}
+
+# hostile ENTRY: an image whose fourth L2 entry is that; $l1 and $l2 are where
+# its tables are.
+hostile()
+{
+	qemu-img create -q -f qcow2 a.qcow2 1M
+	qemu-io -f qcow2 -c "write -P 1 0 1M" a.qcow2 >/dev/null
+	be64 40
+	l1=$value
+	be64 "$l1"
+	l2=$((value & 0x00fffffffffffe00))
+	put64 $((l2 + 24)) "$1"
+	cp a.qcow2 before.qcow2
+}
+
+# The rest of the file is as it was, but for the mark that it is corrupt.
+unharmed()
+{
+	qcow2ctl detach "$dev" || qcow2ctl detach -f "$dev"
+	be64 72
+	[ "$value" = 2 ] || fail "incompatible features are $value"
+	put64 72 0
+	cmp -n "$(stat -c %s before.qcow2)" a.qcow2 before.qcow2 ||
+		fail "the image has changed"
+}
+
+compressed=$((1 << 62))
+# The header, L1, the refcount table; the stream ends in it, begins in it.
+for host in 0x200 0x30000 0x10000 $((0x2ff00 | 1 << 54)); do
+	for how in discard zero write; do
+		hostile $((compressed | host))
+		attach a.qcow2
+		case $how in
+		discard) blkdiscard -o 192K -l 64K "$dev" 2>/dev/null ;;
+		zero) blkdiscard -z -o 192K -l 64K "$dev" 2>/dev/null ;;
+		write) dd if=/dev/zero of="$dev" bs=64k seek=3 count=1 \
+			oflag=direct status=none 2>/dev/null ;;
+		esac && fail "$how of a cluster at $host succeeds"
+		expect_state "$dev" failed
+		unharmed
+	done
+done
+
+# Directory of bitmaps beyond the end of the file, and on L1.
+qemu-img create -q -f qcow2 a.qcow2 1M
+qemu-img bitmap --add a.qcow2 b0
+be64 40
+l1=$value
+at=$(LC_ALL=C grep -obUaP '\x23\x85\x28\x75\x00\x00\x00\x18' a.qcow2 | head -n 1)
+at=${at%%:*}
+put64 $((at + 24)) $((1 << 40))
+refused "a.qcow2.*bitmap.*end of the file" qcow2ctl attach a.qcow2
+put64 $((at + 24)) "$l1"
+refused "a.qcow2.*bitmap.*overlaps" qcow2ctl attach a.qcow2
+check_usable
