@@ -4,40 +4,15 @@
 # entries that name the image's own metadata destroy nothing
 
 . "${0%/*}/lib.sh"
+. "$test_dir/patch.sh"
 
-# be64 OFFSET: the number there in a.qcow2, into $value.
-be64()
-{
-	local hex
-
-	hex=$(od -An -v -tx1 -j "$1" -N 8 a.qcow2)
-	value=$((16#${hex//[!0-9a-f]/}))
-}
-
-# put64 OFFSET NUMBER
-put64()
-{
-	local hex i bytes=
-
-	printf -v hex '%016x' "$2"
-	for ((i = 0; i < 16; i += 2)); do
-		bytes+="\\x${hex:i:2}"
-	done
-	# shellcheck disable=SC2059
-	printf "$bytes" | dd of=a.qcow2 bs=1 seek="$1" conv=notrunc status=none
-}
-
-# hostile ENTRY: an image whose fourth L2 entry is that; $l1 and $l2 are where
-# its tables are.
+# hostile ENTRY: an image whose fourth L2 entry is that.
 hostile()
 {
 	qemu-img create -q -f qcow2 a.qcow2 1M
 	qemu-io -f qcow2 -c "write -P 1 0 1M" a.qcow2 >/dev/null
-	be64 40
-	l1=$value
-	be64 "$l1"
-	l2=$((value & 0x00fffffffffffe00))
-	put64 $((l2 + 24)) "$1"
+	l2_entry 3
+	put64 "$value" "$1"
 	cp a.qcow2 before.qcow2
 }
 

@@ -46,6 +46,8 @@ measure()
 	done </proc/slabinfo
 	# Those of stacks of threads that have ended go in large batches.
 	unset 'used[vmap_area]'
+	# What the checks of a debug kernel note of objects that others count.
+	unset 'used[debug_objects_cache]' 'used[kmemleak_object]'
 	# What nobody accounts for.
 	while read -r name value rest; do
 		case $name in

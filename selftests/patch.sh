@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+#
+# Change bytes of a.qcow2, as nobody should.
+
+# be64 OFFSET: the number there, into $value.
+be64()
+{
+	local hex
+
+	hex=$(od -An -v -tx1 -j "$1" -N 8 a.qcow2)
+	# shellcheck disable=SC2034
+	value=$((16#${hex//[!0-9a-f]/}))
+}
+
+# put_bytes OFFSET HEX...
+put_bytes()
+{
+	local at=$1 IFS=
+
+	shift
+	# shellcheck disable=SC2059
+	printf "$(printf '\\x%s' "$@")" |
+		dd of=a.qcow2 bs=1 seek="$at" conv=notrunc status=none
+}
+
+# put64 OFFSET NUMBER
+put64()
+{
+	local hex
+
+	printf -v hex '%016x' "$2"
+	put_bytes "$1" "${hex:0:2}" "${hex:2:2}" "${hex:4:2}" "${hex:6:2}" \
+		"${hex:8:2}" "${hex:10:2}" "${hex:12:2}" "${hex:14:2}"
+}
+
+# l2_entry GUEST_CLUSTER: where its entry is, into $value. For clusters of
+# 64 KiB, and the first of the L2 tables.
+l2_entry()
+{
+	be64 40
+	be64 "$value"
+	value=$(((value & 0x00fffffffffffe00) + 8 * $1))
+}
