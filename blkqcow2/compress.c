@@ -107,6 +107,7 @@ static int qcow2_decompress_cluster(const struct qcow2_extent *ext, void *to)
 		return -ENOMEM;
 	ret = qcow2_layer_read(layer, ext->host, from, ext->bytes);
 	if (!ret) {
+		atomic64_inc(&layer->image->dev->stats.inflated);
 		ret = layer->header.compression_type ?
 		      qcow2_unzstd(from, ext->bytes, to, len) :
 		      qcow2_inflate(from, ext->bytes, to, len);

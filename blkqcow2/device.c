@@ -680,6 +680,7 @@ int qcow2_dev_info(struct qcow2_dev *dev, struct qcow2_ctl_info *info,
 	info->nr_flushes = atomic64_read(&dev->stats.flushes);
 	info->nr_allocated = atomic64_read(&dev->stats.allocated);
 	info->nr_freed = atomic64_read(&dev->stats.freed);
+	info->nr_inflated = atomic64_read(&dev->stats.inflated);
 	info->nr_direct = qcow2_sum(dev->nr_direct);
 	info->nr_worker = qcow2_sum(dev->nr_worker);
 	qcow2_info_image(dev, info);

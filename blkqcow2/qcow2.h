@@ -605,6 +605,7 @@ struct qcow2_stats {
 	atomic64_t flushes;
 	atomic64_t allocated;
 	atomic64_t freed;
+	atomic64_t inflated;
 };
 
 /**

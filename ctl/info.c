@@ -154,6 +154,7 @@ static void put_device(struct report *r, const struct qcow2_ctl_info *info)
 	put_number(r, "flushes", info->nr_flushes);
 	put_number(r, "clusters-allocated", info->nr_allocated);
 	put_number(r, "clusters-freed", info->nr_freed);
+	put_number(r, "clusters-decompressed", info->nr_inflated);
 	put_number(r, "requests-direct", info->nr_direct);
 	put_number(r, "requests-worker", info->nr_worker);
 }

@@ -37,14 +37,17 @@ get_blocks()
 }
 
 content 32M
+dd if=/dev/urandom of="$mem/random" bs=1M count=8 status=none
 for options in cluster_size=64k cluster_size=4k cluster_size=512 extended_l2=on \
-	       compat=0.10 compression_type=zstd; do
+	       compat=0.10; do
 	qemu-img convert -f raw -O qcow2 -o "$options" "$raw_content" a.qcow2
 	attach a.qcow2
 	cluster=65536
 	[[ $options != cluster_size=4k ]] || cluster=4096
 	[[ $options != cluster_size=512 ]] || cluster=512
 	limit discard_granularity "$cluster"
+	# The content has holes of its own.
+	dd if="$mem/random" of="$dev" bs=1M seek=4 oflag=direct status=none
 	get_blocks
 	before=$blocks
 	blkdiscard -o 4M -l 8M "$dev"
@@ -52,7 +55,9 @@ for options in cluster_size=64k cluster_size=4k cluster_size=512 extended_l2=on 
 	blkdiscard -o $(((20 << 20) + 512)) -l $((200 << 10)) "$dev"
 	get_blocks
 	freed=$((before - blocks))
-	[ "$freed" -gt $((7 << 20)) ] || fail "$options: only $freed bytes came back"
+	# Blocks of the file system that small clusters share with tables stay.
+	least=$((cluster < 4096 ? 5 << 20 : 7 << 20))
+	[ "$freed" -gt "$least" ] || fail "$options: only $freed bytes came back"
 	blockdev --flushbufs "$dev"
 	reads 0 4 content
 	reads 4 12 zero

@@ -44,3 +44,22 @@ put64 72 $((1 << 40))
 refused "a.qcow2.*(unknown|feature)" qcow2ctl attach a.qcow2
 put_bytes 120 00 28 77 61 72 70 00
 refused "a.qcow2.*unknown.*'warp'" qcow2ctl attach -r a.qcow2
+
+# A header as long as the first of version 3 were, and one with fields of which
+# nobody knows anything yet.
+for length in 104 512; do
+	qemu-img create -q -f qcow2 a.qcow2 8M
+	dd if=/dev/zero of=a.qcow2 bs=1 seek=112 count=400 conv=notrunc status=none
+	put_bytes 100 00 00 "$(printf '%02x' $((length >> 8)))" \
+		"$(printf '%02x' $((length & 255)))"
+	[ "$length" = 104 ] || put_bytes 256 77 88 99
+	cp a.qcow2 before.qcow2
+	attach a.qcow2
+	"$bin/diff_io" --dev "$dev" --seed "$length" --ops 200 --depth 8 \
+		--model "$mem/model"
+	detach "$dev"
+	check_clean a.qcow2
+	to_raw a.qcow2 "$mem/after"
+	cmp "$mem/after" "$mem/model"
+	cmp -n 65536 a.qcow2 before.qcow2 || fail "the header has changed"
+done

@@ -194,6 +194,7 @@ enum qcow2_state {
  * @nr_freed: out: clusters whose refcount was lowered since attach
  * @nr_direct: out: requests sent from queue_rq without a worker
  * @nr_worker: out: requests that took a worker
+ * @nr_inflated: out: compressed clusters that were decompressed since attach
  *
  * ENODEV if there is no such device (with QCOW2_INFO_F_NEXT: none at or
  * after @index).
@@ -227,6 +228,7 @@ struct qcow2_ctl_info {
 	__u64 nr_freed;
 	__u64 nr_direct;
 	__u64 nr_worker;
+	__u64 nr_inflated;
 };
 
 /* Sizes of the arguments when they were introduced: none may be smaller. */
@@ -234,7 +236,7 @@ struct qcow2_ctl_info {
 #define QCOW2_CTL_DETACH_SIZE_VER0	32
 #define QCOW2_CTL_FREEZE_SIZE_VER0	32
 #define QCOW2_CTL_THAW_SIZE_VER0	40
-#define QCOW2_CTL_INFO_SIZE_VER0	192
+#define QCOW2_CTL_INFO_SIZE_VER0	200
 
 #define QCOW2_CTL_ATTACH	_IOWR(0xB9, 0x00, struct qcow2_ctl_attach)
 #define QCOW2_CTL_DETACH	_IOW(0xB9, 0x01, struct qcow2_ctl_detach)
