@@ -152,7 +152,7 @@ plan_window()
 		w_command='qemu-img rebase -f qcow2 -b "" a.qcow2'
 		;;
 	commit)
-		w_changed+=(-x "$w_base") w_known=()
+		w_changed+=(-x "$w_base" -x b1.data) w_known=()
 		w_command="qemu-img commit -q -f qcow2 a.qcow2"
 		;;
 	downgrade)
