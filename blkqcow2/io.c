@@ -186,6 +186,27 @@ static void qcow2_io_continue(struct work_struct *work)
 	qcow2_work_end(flags);
 }
 
+/*
+ * Direct I/O wants each segment to be whole blocks. Where blocks are larger than
+ * sectors, memory that is aligned to a sector can be cut by the end of a page:
+ * then the page cache takes it.
+ */
+static bool qcow2_is_direct(const struct qcow2_file *file,
+			    const struct iov_iter *iter)
+{
+	size_t left = iov_iter_count(iter), skip = iter->iov_offset, n;
+	const struct bio_vec *bv = iter->bvec;
+
+	if (!file->direct || file->dio_align <= QCOW2_SECTOR_BYTES)
+		return file->direct;
+	for (; left; left -= n, skip = 0, bv++) {
+		n = min_t(size_t, bv->bv_len - skip, left);
+		if (n & (file->dio_align - 1))
+			return false;
+	}
+	return true;
+}
+
 /**
  * qcow2_io_prepare() - set up an I/O
  * @io: to be set up; its end and private are the caller's
@@ -205,7 +226,7 @@ void qcow2_io_prepare(struct qcow2_io *io, struct qcow2_file *file, u64 pos,
 	memset(&io->iocb, 0, sizeof(io->iocb));
 	io->iocb.ki_filp = file->file;
 	io->iocb.ki_complete = qcow2_io_complete;
-	io->iocb.ki_flags = file->direct ? IOCB_DIRECT : 0;
+	io->iocb.ki_flags = qcow2_is_direct(file, iter) ? IOCB_DIRECT : 0;
 	if (sync_data)
 		io->iocb.ki_flags |= IOCB_DSYNC;
 	io->iocb.ki_ioprio = get_current_ioprio();
@@ -229,7 +250,8 @@ void qcow2_io_submit(struct qcow2_io *io, bool nowait)
 		qcow2_io_attempt(io, false);
 		return;
 	}
-	if (!io->file->nowait) {
+	/* The page cache is for workers: who submits may hold locks of it. */
+	if (!io->file->nowait || !(io->iocb.ki_flags & IOCB_DIRECT)) {
 		io->ret = -EAGAIN;
 		queue_work(io->file->image->io_wq, &io->work);
 		return;
@@ -266,7 +288,7 @@ int qcow2_io_sync(struct qcow2_file *qfile, u64 pos, struct iov_iter *iter)
 		iov_iter_advance(iter, done);
 		init_sync_kiocb(&iocb, file);
 		iocb.ki_pos = pos + done;
-		iocb.ki_flags = qfile->direct ? IOCB_DIRECT : 0;
+		iocb.ki_flags = qcow2_is_direct(qfile, &start) ? IOCB_DIRECT : 0;
 		if (write) {
 			file_start_write(file);
 			ret = file->f_op->write_iter(&iocb, iter);
