@@ -37,8 +37,14 @@ allowed()
 		[ ${#w_bits[@]} = 0 ] && [ "$w_content" = 0 ] &&
 		[[ $w_version = 3 || ${#w_snaps[@]} = 0 ]]
 		;;
-	rebase|swap|detach|commit)
+	rebase|swap|detach)
 		[ "$w_backing" = 1 ]
+		;;
+	commit)
+		# A base with a base of its own, of version 2, cannot grow.
+		[ "$w_backing" = 1 ] &&
+		[[ $k_backing != chain ||
+		   ($w_sized = 0 && ($k_basesize = equal || $k_basesize = larger)) ]]
 		;;
 	downgrade)
 		# With snapshots, QEMU 7.2 marks zero clusters that several of them

@@ -30,5 +30,6 @@ suite()
 echo "KTAP version 1"
 echo "1..2"
 suite unit "$build/unit_test"
-suite command "$tests/command_test.sh" "$build/qcow2ctl"
+# Whoever runs this in the background may have signals ignored.
+suite command env --default-signal "$tests/command_test.sh" "$build/qcow2ctl"
 exit $failed
