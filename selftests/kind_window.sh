@@ -35,7 +35,9 @@ allowed()
 		# it was cut within a cluster, QEMU shows the rest of that again.
 		[[ $1 = shrink || $w_bytes -ge $k_bytes ]] &&
 		[ ${#w_bits[@]} = 0 ] && [ "$w_content" = 0 ] &&
-		[[ $w_version = 3 || ${#w_snaps[@]} = 0 ]]
+		[[ $w_version = 3 || ${#w_snaps[@]} = 0 ]] &&
+		# What is new must be hidden from a larger base by zero clusters.
+		[[ $1 = shrink || $w_version = 3 || $w_backing = 0 ]]
 		;;
 	rebase|swap|detach)
 		[ "$w_backing" = 1 ]
@@ -217,7 +219,11 @@ plan_windows()
 		if [ -z "$w_model" ] && percent 50; then
 			windows+=(--exec-at "$at" "qcow2ctl window $dev -- sh $script")
 		else
-			windows+=(--window-at "$at$w_model" "sh $script && qcow2ctl thaw $dev")
+			# If it fails, I/O that waits for the thaw must not hide that.
+			windows+=(--window-at "$at$w_model" "
+				sh $script
+				failed=\$?
+				qcow2ctl thaw $dev && exit \$failed")
 		fi
 	done
 	say "windows:$w_words"

@@ -314,6 +314,19 @@ other_disk()
 	mount_at "$at" -o loop "$at.$type"
 }
 
+# disk_4k: a file system on a disk with blocks of 4 KiB, and into it.
+disk_4k()
+{
+	local loop
+
+	truncate -s 1G blocks
+	loop=$(losetup -f --show -b 4096 blocks)
+	undo+=("losetup -d $loop")
+	mkfs.ext4 -q "$loop"
+	mount_at host "$loop"
+	cd host
+}
+
 ### Differential tests
 
 # Operations of a round, and rounds. For a longer test set these.

@@ -5,12 +5,7 @@
 
 . "${0%/*}/lib.sh"
 
-truncate -s 1G blocks
-loop=$(losetup -f --show -b 4096 blocks)
-undo=("losetup -d $loop")
-mkfs.ext4 -q "$loop"
-mount_at host "$loop"
-cd host
+disk_4k
 diff_seeds=2
 "$bin/diff_io" --make "$mem/content" --size $((6 * 1024 * 1024 + 512)) --seed 5
 

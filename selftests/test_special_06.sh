@@ -32,12 +32,7 @@ for image in a b; do
 	diff_verdict "$image.qcow2"
 done
 
-truncate -s 1G blocks
-loop=$(losetup -f --show -b 4096 blocks)
-undo=("losetup -d $loop")
-mkfs.ext4 -q "$loop"
-mount_at host "$loop"
-cd host
+disk_4k
 diff_seeds=2
 diff_ops=300
 for options in 512 4k 64k 16k,extended_l2=on; do
