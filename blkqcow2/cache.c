@@ -12,6 +12,7 @@
  */
 #include <linux/log2.h>
 #include <linux/sched.h>
+#include <linux/shrinker.h>
 #include <linux/slab.h>
 #include <linux/wait_bit.h>
 #include "qcow2.h"
@@ -118,18 +119,19 @@ void qcow2_cache_unpin(struct qcow2_slice *slice)
 }
 
 /*
- * Evict clean slices that nobody pins; the clock hand is the list's head. True
- * if there were any.
+ * Evict clean slices that nobody pins, while there are more than @keep; the clock
+ * hand is the list's head. Returns how many there were.
  */
-static bool qcow2_cache_evict(struct qcow2_cache *cache)
+static unsigned int qcow2_cache_evict(struct qcow2_cache *cache,
+				      unsigned int keep)
 {
 	struct qcow2_slice *slice, *next;
-	unsigned int tries;
+	unsigned int tries, nr = 0;
 	LIST_HEAD(victims);
-	bool dirty, any;
+	bool dirty;
 
 	spin_lock_irq(&cache->lock);
-	for (tries = QCOW2_CACHE_TRIES; cache->nr > cache->max && tries; tries--) {
+	for (tries = QCOW2_CACHE_TRIES; cache->nr > keep && tries; tries--) {
 		slice = list_first_entry(&cache->clock, struct qcow2_slice, clock);
 		list_move_tail(&slice->clock, &cache->clock);
 		if (test_and_clear_bit(QCOW2_SLICE_USED, &slice->flags) ||
@@ -137,9 +139,9 @@ static bool qcow2_cache_evict(struct qcow2_cache *cache)
 			continue;
 		list_move(&slice->clock, &victims);
 		cache->nr--;
+		nr++;
 	}
 	dirty = !tries && !list_empty(&cache->dirty);
-	any = !list_empty(&victims);
 	spin_unlock_irq(&cache->lock);
 	/* Perhaps too many are dirty: a commit makes them evictable. */
 	if (dirty)
@@ -149,7 +151,7 @@ static bool qcow2_cache_evict(struct qcow2_cache *cache)
 		xa_erase(&cache->slices, slice->key);
 		call_rcu(&slice->rcu, qcow2_slice_free_rcu);
 	}
-	return any;
+	return nr;
 }
 
 /**
@@ -160,8 +162,75 @@ static bool qcow2_cache_evict(struct qcow2_cache *cache)
  */
 void qcow2_cache_shrink(struct qcow2_cache *cache)
 {
-	while (READ_ONCE(cache->nr) > cache->max && qcow2_cache_evict(cache))
+	while (READ_ONCE(cache->nr) > cache->max &&
+	       qcow2_cache_evict(cache, cache->max))
 		cond_resched();
+}
+
+/* Below this a cache does not shrink. */
+static unsigned long qcow2_cache_spare(struct qcow2_cache *cache)
+{
+	unsigned int nr = READ_ONCE(cache->nr);
+
+	return nr > QCOW2_CACHE_MIN ? nr - QCOW2_CACHE_MIN : 0;
+}
+
+static unsigned long qcow2_shrinker_count(struct shrinker *shrinker,
+					  struct shrink_control *sc)
+{
+	struct qcow2_image *image = shrinker->private_data;
+	unsigned long nr = qcow2_cache_spare(&image->alloc.blocks);
+	u32 i;
+
+	for (i = 0; i < image->chain->nr; i++)
+		nr += qcow2_cache_spare(&image->layers[i].l2);
+	return nr ? nr : SHRINK_EMPTY;
+}
+
+/* Takes no lock that anybody holds who allocates. */
+static unsigned long qcow2_shrinker_scan(struct shrinker *shrinker,
+					 struct shrink_control *sc)
+{
+	struct qcow2_image *image = shrinker->private_data;
+	unsigned long nr = qcow2_cache_evict(&image->alloc.blocks,
+					     QCOW2_CACHE_MIN);
+	u32 i;
+
+	for (i = 0; i < image->chain->nr && nr < sc->nr_to_scan; i++)
+		nr += qcow2_cache_evict(&image->layers[i].l2, QCOW2_CACHE_MIN);
+	return nr ? nr : SHRINK_STOP;
+}
+
+/**
+ * qcow2_shrinker_add() - give memory back when there is little of it
+ * @image: its caches are set up
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int qcow2_shrinker_add(struct qcow2_image *image)
+{
+	struct shrinker *shrinker = shrinker_alloc(0, QCOW2_NAME "%d",
+						   image->dev->index);
+
+	if (!shrinker)
+		return -ENOMEM;
+	shrinker->count_objects = qcow2_shrinker_count;
+	shrinker->scan_objects = qcow2_shrinker_scan;
+	shrinker->private_data = image;
+	shrinker_register(shrinker);
+	image->shrinker = shrinker;
+	return 0;
+}
+
+/**
+ * qcow2_shrinker_remove() - no longer
+ * @image: may have none
+ *
+ * Context: may sleep.
+ */
+void qcow2_shrinker_remove(struct qcow2_image *image)
+{
+	shrinker_free(image->shrinker);
 }
 
 /* With a reference for the cache and one for the caller. */
@@ -195,7 +264,7 @@ static int qcow2_cache_insert(struct qcow2_cache *cache,
 	cache->nr++;
 	spin_unlock_irq(&cache->lock);
 	if (READ_ONCE(cache->nr) > cache->max)
-		qcow2_cache_evict(cache);
+		qcow2_cache_evict(cache, cache->max);
 	return 0;
 }
 

@@ -411,6 +411,8 @@ struct qcow2_image *qcow2_image_open(struct qcow2_dev *dev,
 	if (!ret)
 		ret = qcow2_pools_init(image);
 	if (!ret)
+		ret = qcow2_shrinker_add(image);
+	if (!ret)
 		ret = qcow2_open_layers(image, err);
 	if (!ret)
 		return image;
@@ -450,6 +452,7 @@ void qcow2_image_close(struct qcow2_image *image)
 {
 	u32 i;
 
+	qcow2_shrinker_remove(image);
 	qcow2_commit_stop(image);
 	qcow2_epochs_exit(image);
 	qcow2_commit_exit(image);

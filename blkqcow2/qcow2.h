@@ -125,6 +125,8 @@ struct qcow2_slice *qcow2_cache_pin(struct qcow2_cache *cache, u64 key);
 struct qcow2_slice *qcow2_cache_add_blank(struct qcow2_cache *cache, u64 key);
 void qcow2_cache_unpin(struct qcow2_slice *slice);
 void qcow2_cache_dirty(struct qcow2_cache *cache, struct qcow2_slice *slice);
+int qcow2_shrinker_add(struct qcow2_image *image);
+void qcow2_shrinker_remove(struct qcow2_image *image);
 void qcow2_cache_shrink(struct qcow2_cache *cache);
 
 /* Is more of it dirty than it may hold? */
@@ -628,6 +630,7 @@ struct qcow2_stats {
  * @epochs: see &struct qcow2_epochs
  * @commit: see &struct qcow2_commit
  * @inflater: see &struct qcow2_inflater
+ * @shrinker: of the caches
  * @extend_lock: held while the active file grows
  * @header_lock: held while the header changes
  * @incompatible: feature bits of the active layer's header, as they are now
@@ -658,6 +661,7 @@ struct qcow2_image {
 	struct qcow2_epochs epochs;
 	struct qcow2_commit commit;
 	struct qcow2_inflater inflater;
+	struct shrinker *shrinker;
 	struct mutex extend_lock; /* growth of the active file */
 	struct mutex header_lock; /* changes of the header */
 	u64 incompatible;
