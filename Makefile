@@ -61,6 +61,15 @@ check-debug: deps ## the selftests on a kernel with KASAN and lockdep (long)
 check-format: deps ## hundreds of kinds of images, and windows with them (long)
 	selftests/check format
 
+check-power: deps ## a few power cuts, and whether faults are found
+	selftests/check power
+
+check-crash: deps ## power cuts at hundreds of moments, 13 kinds of images (long)
+	selftests/check crash
+
+check-memory: deps ## dirty pages and swap with very little memory (long)
+	selftests/check memory
+
 check-harness: deps ## does the virtual machine tell failures apart?
 	selftests/check harness
 
@@ -73,4 +82,5 @@ help: ## this list
 		printf '  make %-16s %s\n' "$$target" "$$text"; done
 
 .PHONY: all module ctl install clean deps demo check check-static check-kunit \
-	check-ctl check-vm check-debug check-format check-harness shell help
+	check-ctl check-vm check-debug check-format check-power check-crash \
+	check-memory check-harness shell help
