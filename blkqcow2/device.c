@@ -268,12 +268,68 @@ static int qcow2_dev_adopt_chain(struct qcow2_dev *dev,
 	return ret;
 }
 
+static bool qcow2_chain_has_host(const struct qcow2_chain *chain,
+				 const struct file *file)
+{
+	u32 i;
+
+	for (i = 0; file && i < chain->nr; i++) {
+		const struct qcow2_chain_file *other = &chain->files[i];
+
+		if (other->file->f_mapping->host == file->f_mapping->host ||
+		    (other->data &&
+		     other->data->f_mapping->host == file->f_mapping->host))
+			return true;
+	}
+	return false;
+}
+
+/* Does device @a write to a file of @b? */
+static bool qcow2_dev_writes(const struct qcow2_dev *a, const struct qcow2_dev *b)
+{
+	return !a->readonly &&
+	       (qcow2_chain_has_host(b->chain, a->chain->files[0].file) ||
+		qcow2_chain_has_host(b->chain, a->chain->files[0].data));
+}
+
+/*
+ * Image locks belong to the inode that a file was opened by. One block device
+ * has as many of them as it has nodes, and a file below an overlay file system
+ * has two: what is written by two devices must be found here. Of two that come
+ * at once, at least one sees the other, as with the locks.
+ */
+static int qcow2_dev_check_alone(struct qcow2_dev *dev, struct qcow2_err *err)
+{
+	struct qcow2_dev *other;
+	unsigned long i;
+	int ret = 0;
+
+	mutex_lock(&qcow2_devs_lock);
+	xa_for_each(&qcow2_devs, i, other) {
+		/* In a window the image is anybody's. */
+		if (other == dev || !other->chain ||
+		    READ_ONCE(other->state) == QCOW2_STATE_FROZEN)
+			continue;
+		if (qcow2_dev_writes(dev, other) || qcow2_dev_writes(other, dev)) {
+			ret = qcow2_fail(err, -EBUSY,
+					 "a file of the image is in use by /dev/qcow2%lu",
+					 i);
+			break;
+		}
+	}
+	mutex_unlock(&qcow2_devs_lock);
+	return ret;
+}
+
 static int qcow2_dev_open(struct qcow2_dev *dev, struct qcow2_chain *chain,
 			  struct qcow2_err *err)
 {
 	struct qcow2_image *image;
 	int ret;
 
+	ret = qcow2_dev_check_alone(dev, err);
+	if (ret)
+		return ret;
 	image = qcow2_image_open(dev, chain, err);
 	if (IS_ERR(image))
 		return PTR_ERR(image);
@@ -518,7 +574,11 @@ out:
 static int qcow2_dev_do_thaw(struct qcow2_dev *dev, struct qcow2_err *err)
 {
 	struct qcow2_image *image;
+	int ret;
 
+	ret = qcow2_dev_check_alone(dev, err);
+	if (ret)
+		return ret;
 	image = qcow2_image_open(dev, dev->chain, err);
 	if (IS_ERR(image))
 		return PTR_ERR(image);
