@@ -125,8 +125,9 @@ int qcow2_image_extend(struct qcow2_image *image, u64 end)
 			target = end;
 			ret = qcow2_grow_file(layer->meta.file, size, target);
 		}
+		/* Pairs with qcow2_file_check_uncut(). */
 		if (!ret)
-			WRITE_ONCE(layer->meta.size, target);
+			smp_store_release(&layer->meta.size, target);
 	}
 	mutex_unlock(&image->extend_lock);
 	return ret;
@@ -179,7 +180,7 @@ int qcow2_data_extend(struct qcow2_image *image, u64 end)
 	if (end > data->size) {
 		ret = vfs_truncate(&data->file->f_path, layer->size);
 		if (!ret)
-			WRITE_ONCE(data->size, layer->size);
+			smp_store_release(&data->size, layer->size);
 	}
 	mutex_unlock(&image->extend_lock);
 	return ret;

@@ -434,7 +434,11 @@ int qcow2_image_settle(struct qcow2_image *image)
 
 	if (!image->writable)
 		return 0;
-	ret = qcow2_commit_all(image);
+	ret = qcow2_file_check_uncut(&qcow2_active(image)->meta);
+	if (!ret)
+		ret = qcow2_file_check_uncut(qcow2_active(image)->data);
+	if (!ret)
+		ret = qcow2_commit_all(image);
 	if (ret)
 		return ret;
 	ret = qcow2_image_trim(image);
