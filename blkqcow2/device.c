@@ -145,7 +145,7 @@ static void qcow2_dev_fail_work(struct work_struct *work)
 	struct qcow2_dev *dev = container_of(work, struct qcow2_dev, fail_work);
 	unsigned int noio = qcow2_dev_lock(dev);
 
-	if (dev->disk && dev->state != QCOW2_STATE_DETACHING)
+	if (dev->disk && READ_ONCE(dev->state) != QCOW2_STATE_DETACHING)
 		set_disk_ro(dev->disk, true);
 	qcow2_dev_unlock(dev, noio);
 	qcow2_dev_put(dev);
@@ -189,11 +189,14 @@ static struct qcow2_dev *qcow2_dev_new(bool readonly, u64 cache_bytes)
 	return NULL;
 }
 
-/* What the device is with its image, if no window is open. */
-static enum qcow2_state qcow2_dev_state(struct qcow2_dev *dev)
+/* No window is open any more: the device is what its image is. */
+static void qcow2_dev_set_live(struct qcow2_dev *dev)
 {
-	return READ_ONCE(dev->image->commit.error) ? QCOW2_STATE_FAILED :
-						     QCOW2_STATE_LIVE;
+	WRITE_ONCE(dev->state, QCOW2_STATE_LIVE);
+	/* Against a failure that looks at the two in reverse order. */
+	smp_mb();
+	if (READ_ONCE(dev->image->commit.error))
+		cmpxchg(&dev->state, QCOW2_STATE_LIVE, QCOW2_STATE_FAILED);
 }
 
 static int qcow2_dev_workers(struct qcow2_dev *dev, struct qcow2_err *err)
@@ -376,7 +379,7 @@ int qcow2_dev_attach(struct qcow2_chain *chain, bool readonly, s32 *index,
 	}
 	if (!ret) {
 		*index = dev->index;
-		WRITE_ONCE(dev->state, qcow2_dev_state(dev));
+		qcow2_dev_set_live(dev);
 	}
 	mutex_unlock(&dev->ctl_lock);
 	if (!ret)
@@ -416,7 +419,7 @@ static int qcow2_dev_settle(struct qcow2_dev *dev, struct qcow2_err *err)
 	int ret;
 
 	/* Of what cannot be written whoever wrote it has been told. */
-	if (!dev->image || dev->image->commit.error)
+	if (!dev->image || READ_ONCE(dev->image->commit.error))
 		return 0;
 	ret = qcow2_image_settle(dev->image);
 	if (ret)
@@ -429,7 +432,7 @@ static int qcow2_dev_settle(struct qcow2_dev *dev, struct qcow2_err *err)
 static int qcow2_dev_detach_idle(struct qcow2_dev *dev, u32 flags,
 				 struct qcow2_err *err)
 {
-	enum qcow2_state state = dev->state;
+	enum qcow2_state state = READ_ONCE(dev->state);
 	int ret;
 
 	ret = qcow2_disk_claim(dev);
@@ -448,7 +451,7 @@ static int qcow2_dev_detach_idle(struct qcow2_dev *dev, u32 flags,
 		qcow2_disk_hold(dev);
 	ret = qcow2_dev_settle(dev, err);
 	if (ret) {
-		WRITE_ONCE(dev->state, qcow2_dev_state(dev));
+		qcow2_dev_set_live(dev);
 		qcow2_disk_release(dev);
 		return ret;
 	}
@@ -460,7 +463,7 @@ static int qcow2_dev_detach_idle(struct qcow2_dev *dev, u32 flags,
 
 static void qcow2_dev_detach_force(struct qcow2_dev *dev)
 {
-	bool frozen = dev->state == QCOW2_STATE_FROZEN;
+	bool frozen = READ_ONCE(dev->state) == QCOW2_STATE_FROZEN;
 
 	WRITE_ONCE(dev->state, QCOW2_STATE_DETACHING);
 	/* First what waits must fail: marking the disk dead waits for it. */
@@ -500,11 +503,13 @@ int qcow2_dev_detach(struct qcow2_dev *dev, u32 flags, struct qcow2_err *err)
 static int qcow2_dev_expect(struct qcow2_dev *dev, enum qcow2_state want,
 			    int error, struct qcow2_err *err)
 {
-	if (dev->disk && dev->state == want)
+	enum qcow2_state state = READ_ONCE(dev->state);
+
+	if (dev->disk && state == want)
 		return 0;
 	return qcow2_fail(err, dev->disk ? error : -ENODEV,
 			  "/dev/qcow2%d is %s", dev->index,
-			  dev->disk ? qcow2_state_name(dev->state) : "detached");
+			  dev->disk ? qcow2_state_name(state) : "detached");
 }
 
 static int qcow2_dev_do_freeze(struct qcow2_dev *dev, bool freeze_fs,
@@ -561,7 +566,7 @@ int qcow2_dev_freeze(struct qcow2_dev *dev, bool freeze_fs,
 	WRITE_ONCE(dev->state, QCOW2_STATE_FREEZING);
 	ret = qcow2_dev_do_freeze(dev, freeze_fs, err);
 	if (ret) {
-		WRITE_ONCE(dev->state, qcow2_dev_state(dev));
+		qcow2_dev_set_live(dev);
 		goto out;
 	}
 	dev->frozen_since = ktime_get();
@@ -631,7 +636,7 @@ int qcow2_dev_thaw(struct qcow2_dev *dev, struct qcow2_chain *chain,
 	}
 	/* The chain that it had. */
 	qcow2_chain_put(other);
-	WRITE_ONCE(dev->state, qcow2_dev_state(dev));
+	qcow2_dev_set_live(dev);
 	qcow2_disk_release(dev);
 	qcow2_disk_thaw_fs(dev);
 out:
@@ -644,8 +649,10 @@ static u64 qcow2_sum(unsigned long __percpu *counter)
 	u64 sum = 0;
 	int cpu;
 
-	for_each_possible_cpu(cpu)
-		sum += *per_cpu_ptr(counter, cpu);
+	for_each_possible_cpu(cpu) {
+		/* Requests count on meanwhile: it is a number of some moment. */
+		sum += data_race(*per_cpu_ptr(counter, cpu));
+	}
 	return sum;
 }
 
@@ -659,11 +666,14 @@ static void qcow2_info_image(struct qcow2_dev *dev, struct qcow2_ctl_info *info)
 		return;
 	for (i = 0; i < image->chain->nr; i++) {
 		layer = &image->layers[i];
-		info->cache_used += layer->l2.nr << layer->l2.slice_bits;
+		/* Slices come and go meanwhile. */
+		info->cache_used += data_race(layer->l2.nr) <<
+				    layer->l2.slice_bits;
 		if (!layer->meta.direct || !layer->data->direct)
 			info->dev_flags |= QCOW2_DEV_F_BUFFERED;
 	}
-	info->cache_used += image->alloc.blocks.nr <<
+	/* These, too. */
+	info->cache_used += data_race(image->alloc.blocks.nr) <<
 			    image->alloc.blocks.slice_bits;
 	layer = &image->layers[info->layer];
 	info->layer_virtual_size = layer->size;
@@ -725,14 +735,14 @@ int qcow2_dev_info(struct qcow2_dev *dev, struct qcow2_ctl_info *info,
 		goto out;
 	}
 	info->index = dev->index;
-	info->state = dev->state;
+	info->state = READ_ONCE(dev->state);
 	info->dev_flags = (dev->readonly ? QCOW2_DEV_F_READONLY : 0) |
 			  (dev->deferred ? QCOW2_DEV_F_DEFERRED : 0);
 	info->nr_layers = dev->chain->nr;
 	info->layer_format = dev->chain->files[info->layer].format;
 	info->logical_block_size = queue_logical_block_size(dev->disk->queue);
 	info->size_bytes = get_capacity(dev->disk) << SECTOR_SHIFT;
-	if (dev->state == QCOW2_STATE_FROZEN)
+	if (info->state == QCOW2_STATE_FROZEN)
 		info->frozen_ns = ktime_to_ns(ktime_sub(ktime_get(),
 							dev->frozen_since));
 	info->cache_bytes = dev->cache_bytes;
