@@ -61,6 +61,9 @@ check-debug: deps ## the selftests on a kernel with KASAN and lockdep (long)
 check-format: deps ## hundreds of kinds of images, and windows with them (long)
 	selftests/check format
 
+check-stress: deps ## windows, detaches and kills at random times (very long)
+	selftests/check stress
+
 check-harness: deps ## does the virtual machine tell failures apart?
 	selftests/check harness
 
@@ -73,4 +76,5 @@ help: ## this list
 		printf '  make %-16s %s\n' "$$target" "$$text"; done
 
 .PHONY: all module ctl install clean deps demo check check-static check-kunit \
-	check-ctl check-vm check-debug check-format check-harness shell help
+	check-ctl check-vm check-debug check-format check-stress \
+	check-harness shell help
