@@ -29,6 +29,7 @@ measure()
 	unset 'used[vmap_area]'
 	# What the checks of a debug kernel note of objects that others count.
 	unset 'used[debug_objects_cache]' 'used[kmemleak_object]'
+	unset 'used[kmemleak_scan_area]'
 	# What nobody accounts for.
 	while read -r name value rest; do
 		case $name in

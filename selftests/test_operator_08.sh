@@ -115,14 +115,26 @@ head -c 1M /dev/zero | tr '\0' '*' |
 write 640 1 && fail "what it reads now is not an image"
 hurt
 
-# Deleted: it is still the device's; only a window finds nobody there.
-victim
-rm a.qcow2
+# Deleted or replaced, itself or what is below it: it is still the device's, but
+# no window would find it again, or find something else.
+rm -f a.qcow2
+cp "$raw_content" base.raw
+qemu-img create -q -f qcow2 -b base.raw -F raw a.qcow2
+attach a.qcow2
 write 5 4
-dd if="$dev" of=/dev/null bs=64k skip=5 count=4 iflag=direct status=none
-qcow2ctl freeze "$dev"
-refused "a.qcow2.*no such file" qcow2ctl thaw "$dev"
-expect_state "$dev" frozen
+dd if="$dev" of="$mem/before" bs=1M iflag=direct status=none
+qemu-img create -q -f qcow2 new.qcow2 16M
+cp new.qcow2 new.raw
+for spoil in "mv new.raw base.raw" "mv new.qcow2 a.qcow2" "rm a.qcow2"; do
+	$spoil
+	refused "(a.qcow2|base.raw).*deleted or replaced" qcow2ctl freeze "$dev"
+	refused "(a.qcow2|base.raw).*deleted or replaced" \
+		qcow2ctl window "$dev" -- true
+	[ "$status" = 125 ] || fail "window: status $status"
+	expect_state "$dev" live
+	dd if="$dev" of="$mem/read" bs=1M iflag=direct status=none
+	cmp "$mem/read" "$mem/before" || fail "the content has changed"
+done
 detach "$dev" "$other"
 check_clean other.qcow2
 check_usable
