@@ -70,6 +70,9 @@ check-crash: deps ## power cuts at hundreds of moments, 13 kinds of images (long
 check-memory: deps ## dirty pages and swap with very little memory (long)
 	selftests/check memory
 
+check-stress: deps ## windows, detaches and kills at random times (very long)
+	selftests/check stress
+
 check-harness: deps ## does the virtual machine tell failures apart?
 	selftests/check harness
 
@@ -83,4 +86,4 @@ help: ## this list
 
 .PHONY: all module ctl install clean deps demo check check-static check-kunit \
 	check-ctl check-vm check-debug check-format check-power check-crash \
-	check-memory check-harness shell help
+	check-memory check-stress check-harness shell help

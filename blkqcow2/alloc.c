@@ -125,8 +125,10 @@ int qcow2_image_extend(struct qcow2_image *image, u64 end)
 			target = end;
 			ret = qcow2_grow_file(layer->meta.file, size, target);
 		}
-		if (!ret)
-			WRITE_ONCE(layer->meta.size, target);
+		if (!ret) {
+			/* Pairs with qcow2_file_check_uncut(). */
+			smp_store_release(&layer->meta.size, target);
+		}
 	}
 	mutex_unlock(&image->extend_lock);
 	return ret;
@@ -178,8 +180,10 @@ int qcow2_data_extend(struct qcow2_image *image, u64 end)
 	mutex_lock(&image->extend_lock);
 	if (end > data->size) {
 		ret = vfs_truncate(&data->file->f_path, layer->size);
-		if (!ret)
-			WRITE_ONCE(data->size, layer->size);
+		if (!ret) {
+			/* Pairs with qcow2_file_check_uncut(). */
+			smp_store_release(&data->size, layer->size);
+		}
 	}
 	mutex_unlock(&image->extend_lock);
 	return ret;

@@ -145,7 +145,7 @@ static void qcow2_dev_fail_work(struct work_struct *work)
 	struct qcow2_dev *dev = container_of(work, struct qcow2_dev, fail_work);
 	unsigned int noio = qcow2_dev_lock(dev);
 
-	if (dev->disk && dev->state != QCOW2_STATE_DETACHING)
+	if (dev->disk && READ_ONCE(dev->state) != QCOW2_STATE_DETACHING)
 		set_disk_ro(dev->disk, true);
 	qcow2_dev_unlock(dev, noio);
 	qcow2_dev_put(dev);
@@ -229,11 +229,14 @@ static struct qcow2_dev *qcow2_dev_new(u32 flags, u64 cache_bytes)
 	return NULL;
 }
 
-/* What the device is with its image, if no window is open. */
-static enum qcow2_state qcow2_dev_state(struct qcow2_dev *dev)
+/* No window is open any more: the device is what its image is. */
+static void qcow2_dev_set_live(struct qcow2_dev *dev)
 {
-	return READ_ONCE(dev->image->commit.error) ? QCOW2_STATE_FAILED :
-						     QCOW2_STATE_LIVE;
+	WRITE_ONCE(dev->state, QCOW2_STATE_LIVE);
+	/* Against a failure that looks at the two in reverse order. */
+	smp_mb();
+	if (READ_ONCE(dev->image->commit.error))
+		cmpxchg(&dev->state, QCOW2_STATE_LIVE, QCOW2_STATE_FAILED);
 }
 
 static int qcow2_dev_workers(struct qcow2_dev *dev, struct qcow2_err *err)
@@ -308,12 +311,68 @@ static int qcow2_dev_adopt_chain(struct qcow2_dev *dev,
 	return ret;
 }
 
+static bool qcow2_chain_has_host(const struct qcow2_chain *chain,
+				 const struct file *file)
+{
+	u32 i;
+
+	for (i = 0; file && i < chain->nr; i++) {
+		const struct qcow2_chain_file *other = &chain->files[i];
+
+		if (other->file->f_mapping->host == file->f_mapping->host ||
+		    (other->data &&
+		     other->data->f_mapping->host == file->f_mapping->host))
+			return true;
+	}
+	return false;
+}
+
+/* Does device @a write to a file of @b? */
+static bool qcow2_dev_writes(const struct qcow2_dev *a, const struct qcow2_dev *b)
+{
+	return !a->readonly &&
+	       (qcow2_chain_has_host(b->chain, a->chain->files[0].file) ||
+		qcow2_chain_has_host(b->chain, a->chain->files[0].data));
+}
+
+/*
+ * Image locks belong to the inode that a file was opened by. One block device
+ * has as many of them as it has nodes, and a file below an overlay file system
+ * has two: what is written by two devices must be found here. Of two that come
+ * at once, at least one sees the other, as with the locks.
+ */
+static int qcow2_dev_check_alone(struct qcow2_dev *dev, struct qcow2_err *err)
+{
+	struct qcow2_dev *other;
+	unsigned long i;
+	int ret = 0;
+
+	mutex_lock(&qcow2_devs_lock);
+	xa_for_each(&qcow2_devs, i, other) {
+		/* In a window the image is anybody's. */
+		if (other == dev || !other->chain ||
+		    READ_ONCE(other->state) == QCOW2_STATE_FROZEN)
+			continue;
+		if (qcow2_dev_writes(dev, other) || qcow2_dev_writes(other, dev)) {
+			ret = qcow2_fail(err, -EBUSY,
+					 "a file of the image is in use by /dev/qcow2%lu",
+					 i);
+			break;
+		}
+	}
+	mutex_unlock(&qcow2_devs_lock);
+	return ret;
+}
+
 static int qcow2_dev_open(struct qcow2_dev *dev, struct qcow2_chain *chain,
 			  struct qcow2_err *err)
 {
 	struct qcow2_image *image;
 	int ret;
 
+	ret = qcow2_dev_check_alone(dev, err);
+	if (ret)
+		return ret;
 	image = qcow2_image_open(dev, chain, err);
 	if (IS_ERR(image))
 		return PTR_ERR(image);
@@ -360,7 +419,7 @@ int qcow2_dev_attach(struct qcow2_chain *chain, u32 flags, s32 *index,
 	}
 	if (!ret) {
 		*index = dev->index;
-		WRITE_ONCE(dev->state, qcow2_dev_state(dev));
+		qcow2_dev_set_live(dev);
 	}
 	mutex_unlock(&dev->ctl_lock);
 	if (!ret)
@@ -400,7 +459,7 @@ static int qcow2_dev_settle(struct qcow2_dev *dev, struct qcow2_err *err)
 	int ret;
 
 	/* Of what cannot be written whoever wrote it has been told. */
-	if (!dev->image || dev->image->commit.error)
+	if (!dev->image || READ_ONCE(dev->image->commit.error))
 		return 0;
 	ret = qcow2_image_settle(dev->image);
 	if (ret)
@@ -413,7 +472,7 @@ static int qcow2_dev_settle(struct qcow2_dev *dev, struct qcow2_err *err)
 static int qcow2_dev_detach_idle(struct qcow2_dev *dev, u32 flags,
 				 struct qcow2_err *err)
 {
-	enum qcow2_state state = dev->state;
+	enum qcow2_state state = READ_ONCE(dev->state);
 	int ret;
 
 	ret = qcow2_disk_claim(dev);
@@ -432,7 +491,7 @@ static int qcow2_dev_detach_idle(struct qcow2_dev *dev, u32 flags,
 		qcow2_disk_hold(dev);
 	ret = qcow2_dev_settle(dev, err);
 	if (ret) {
-		WRITE_ONCE(dev->state, qcow2_dev_state(dev));
+		qcow2_dev_set_live(dev);
 		qcow2_disk_release(dev);
 		return ret;
 	}
@@ -444,7 +503,7 @@ static int qcow2_dev_detach_idle(struct qcow2_dev *dev, u32 flags,
 
 static void qcow2_dev_detach_force(struct qcow2_dev *dev)
 {
-	bool frozen = dev->state == QCOW2_STATE_FROZEN;
+	bool frozen = READ_ONCE(dev->state) == QCOW2_STATE_FROZEN;
 
 	spin_lock_irq(&dev->park_lock);
 	WRITE_ONCE(dev->state, QCOW2_STATE_DETACHING);
@@ -487,11 +546,13 @@ int qcow2_dev_detach(struct qcow2_dev *dev, u32 flags, struct qcow2_err *err)
 static int qcow2_dev_expect(struct qcow2_dev *dev, enum qcow2_state want,
 			    int error, struct qcow2_err *err)
 {
-	if (dev->disk && dev->state == want)
+	enum qcow2_state state = READ_ONCE(dev->state);
+
+	if (dev->disk && state == want)
 		return 0;
 	return qcow2_fail(err, dev->disk ? error : -ENODEV,
 			  "/dev/qcow2%d is %s", dev->index,
-			  dev->disk ? qcow2_state_name(dev->state) : "detached");
+			  dev->disk ? qcow2_state_name(state) : "detached");
 }
 
 static int qcow2_dev_do_freeze(struct qcow2_dev *dev, bool freeze_fs,
@@ -548,7 +609,7 @@ int qcow2_dev_freeze(struct qcow2_dev *dev, bool freeze_fs,
 	WRITE_ONCE(dev->state, QCOW2_STATE_FREEZING);
 	ret = qcow2_dev_do_freeze(dev, freeze_fs, err);
 	if (ret) {
-		WRITE_ONCE(dev->state, qcow2_dev_state(dev));
+		qcow2_dev_set_live(dev);
 		goto out;
 	}
 	dev->frozen_since = ktime_get();
@@ -561,7 +622,11 @@ out:
 static int qcow2_dev_do_thaw(struct qcow2_dev *dev, struct qcow2_err *err)
 {
 	struct qcow2_image *image;
+	int ret;
 
+	ret = qcow2_dev_check_alone(dev, err);
+	if (ret)
+		return ret;
 	image = qcow2_image_open(dev, dev->chain, err);
 	if (IS_ERR(image))
 		return PTR_ERR(image);
@@ -614,7 +679,7 @@ int qcow2_dev_thaw(struct qcow2_dev *dev, struct qcow2_chain *chain,
 	}
 	/* The chain that it had. */
 	qcow2_chain_put(other);
-	WRITE_ONCE(dev->state, qcow2_dev_state(dev));
+	qcow2_dev_set_live(dev);
 	qcow2_disk_release(dev);
 	qcow2_disk_unpark(dev);
 	qcow2_disk_thaw_fs(dev);
@@ -649,8 +714,10 @@ static u64 qcow2_sum(unsigned long __percpu *counter)
 	u64 sum = 0;
 	int cpu;
 
-	for_each_possible_cpu(cpu)
-		sum += *per_cpu_ptr(counter, cpu);
+	for_each_possible_cpu(cpu) {
+		/* Requests count on meanwhile: it is a number of some moment. */
+		sum += data_race(*per_cpu_ptr(counter, cpu));
+	}
 	return sum;
 }
 
@@ -664,11 +731,14 @@ static void qcow2_info_image(struct qcow2_dev *dev, struct qcow2_ctl_info *info)
 		return;
 	for (i = 0; i < image->chain->nr; i++) {
 		layer = &image->layers[i];
-		info->cache_used += layer->l2.nr << layer->l2.slice_bits;
+		/* Slices come and go meanwhile. */
+		info->cache_used += data_race(layer->l2.nr) <<
+				    layer->l2.slice_bits;
 		if (!layer->meta.direct || !layer->data->direct)
 			info->dev_flags |= QCOW2_DEV_F_BUFFERED;
 	}
-	info->cache_used += image->alloc.blocks.nr <<
+	/* These, too. */
+	info->cache_used += data_race(image->alloc.blocks.nr) <<
 			    image->alloc.blocks.slice_bits;
 	layer = &image->layers[info->layer];
 	info->layer_virtual_size = layer->size;
@@ -730,7 +800,7 @@ int qcow2_dev_info(struct qcow2_dev *dev, struct qcow2_ctl_info *info,
 		goto out;
 	}
 	info->index = dev->index;
-	info->state = dev->state;
+	info->state = READ_ONCE(dev->state);
 	info->dev_flags = (dev->readonly ? QCOW2_DEV_F_READONLY : 0) |
 			  (dev->deferred ? QCOW2_DEV_F_DEFERRED : 0) |
 			  (dev->park ? QCOW2_DEV_F_PARK : 0) |
@@ -739,7 +809,7 @@ int qcow2_dev_info(struct qcow2_dev *dev, struct qcow2_ctl_info *info,
 	info->layer_format = dev->chain->files[info->layer].format;
 	info->logical_block_size = queue_logical_block_size(dev->disk->queue);
 	info->size_bytes = get_capacity(dev->disk) << SECTOR_SHIFT;
-	if (dev->state == QCOW2_STATE_FROZEN)
+	if (info->state == QCOW2_STATE_FROZEN)
 		info->frozen_ns = ktime_to_ns(ktime_sub(ktime_get(),
 							dev->frozen_since));
 	info->cache_bytes = dev->cache_bytes;

@@ -340,9 +340,9 @@ int qcow2_disk_claim(struct qcow2_dev *dev)
 
 	if (disk_openers(disk))
 		return ret;
-	if (dev->state != QCOW2_STATE_FROZEN)
+	if (READ_ONCE(dev->state) != QCOW2_STATE_FROZEN)
 		mutex_lock(&disk->open_mutex);
-	while (dev->state == QCOW2_STATE_FROZEN &&
+	while (READ_ONCE(dev->state) == QCOW2_STATE_FROZEN &&
 	       !mutex_trylock(&disk->open_mutex)) {
 		if (!tries--)
 			return ret;

@@ -244,8 +244,11 @@ static int qcow2_open_layer(struct qcow2_image *image, u32 i,
 	layer->external.file = image->chain->files[i].data;
 	layer->format = image->chain->files[i].format;
 	ret = qcow2_lock_file(image, i, &layer->meta, writable, err);
-	if (!ret && layer->external.file)
+	if (!ret && layer->external.file) {
 		ret = qcow2_lock_file(image, i, &layer->external, writable, err);
+		if (ret)
+			qcow2_err_prefix(err, "external data file: ");
+	}
 	if (!ret)
 		ret = qcow2_layer_open(layer, writable,
 				       div_u64(cache_bytes, image->chain->nr),
@@ -433,7 +436,11 @@ int qcow2_image_settle(struct qcow2_image *image)
 
 	if (!image->writable)
 		return 0;
-	ret = qcow2_commit_all(image);
+	ret = qcow2_file_check_uncut(&qcow2_active(image)->meta);
+	if (!ret)
+		ret = qcow2_file_check_uncut(qcow2_active(image)->data);
+	if (!ret)
+		ret = qcow2_commit_all(image);
 	if (ret)
 		return ret;
 	ret = qcow2_image_trim(image);

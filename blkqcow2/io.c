@@ -78,6 +78,29 @@ static int qcow2_io_error(int error)
 	return error == -EDQUOT ? -ENOSPC : error;
 }
 
+/**
+ * qcow2_file_check_uncut() - has somebody cut a file that is written here?
+ * @file: of the active layer
+ *
+ * What is gone with its end is lost; but a write behind that would let the
+ * rest of it come back as zeroes, and a commit make an image of it.
+ *
+ * Context: any.
+ * Return: 0, or -EIO: then the image has failed.
+ */
+int qcow2_file_check_uncut(struct qcow2_file *file)
+{
+	/* Pairs with the release when the file has been extended. */
+	u64 size = smp_load_acquire(&file->size);
+
+	if (likely(i_size_read(file->file->f_mapping->host) >= size))
+		return 0;
+	pr_err_ratelimited("qcow2%d: a file of the image has lost its end: somebody else has cut it\n",
+			   file->image->dev->index);
+	qcow2_image_fail(file->image, -EIO);
+	return -EIO;
+}
+
 static void qcow2_io_zero_rest(struct qcow2_io *io)
 {
 	struct iov_iter rest = io->start;
@@ -157,6 +180,11 @@ static void qcow2_io_attempt(struct qcow2_io *io, bool nowait)
 	else
 		iocb->ki_flags &= ~IOCB_NOWAIT;
 	atomic_set(&io->ref, 2);
+	if (write && qcow2_file_check_uncut(io->file)) {
+		io->ret = -EIO;
+		qcow2_io_finish(io);
+		return;
+	}
 	if (!qcow2_io_start_write(io, nowait)) {
 		io->ret = -EAGAIN;
 		qcow2_io_finish(io);
@@ -288,6 +316,8 @@ int qcow2_io_sync(struct qcow2_file *qfile, u64 pos, struct iov_iter *iter)
 	u64 size = 0;
 	ssize_t ret;
 
+	if (write && qcow2_file_check_uncut(qfile))
+		return -EIO;
 	while (done < len) {
 		size = i_size_read(file->f_mapping->host);
 		*iter = start;

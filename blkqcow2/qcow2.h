@@ -335,6 +335,7 @@ int qcow2_io_buf(struct qcow2_file *file, int dir, u64 pos, void *buf,
 		 size_t len);
 int qcow2_io_zero(struct qcow2_file *file, u64 pos, u64 len);
 int qcow2_io_flush(struct qcow2_file *file);
+int qcow2_file_check_uncut(struct qcow2_file *file);
 int qcow2_layer_flush(struct qcow2_layer *layer);
 
 /* ---- ranges.c: locked ranges of clusters and tables ---- */

@@ -11,6 +11,7 @@
 #include "control.h"
 #include "device.h"
 #include "freeze.h"
+#include "header.h"
 #include "qcow2ctl.h"
 #include "repair.h"
 
@@ -66,6 +67,61 @@ static const struct option thaw_options[] = { COMMON_LONG };
 
 static const struct option resume_options[] = { COMMON_LONG };
 
+/*
+ * The kernel names a file that was deleted or replaced ("mv new old") "old
+ * (deleted)". Returns how long its name was, or 0 if it still stands for it.
+ */
+static size_t deleted_name(const char *path)
+{
+	static const char suffix[] = " (deleted)";
+	size_t len = strlen(path);
+
+	if (len < sizeof(suffix) || strcmp(path + len - (sizeof(suffix) - 1), suffix) ||
+	    !access(path, F_OK))
+		return 0;
+	return len - (sizeof(suffix) - 1);
+}
+
+/* Does the name of a layer's file, or of its data file, still stand for it? */
+static int check_name(struct control *control, struct qcow2_ctl_info *info,
+		      unsigned int flags, struct message *why)
+{
+	char path[QCOW2_PATH_MAX];
+	size_t len;
+
+	*info = (struct qcow2_ctl_info){
+		.head.flags = flags,
+		.index = info->index,
+		.layer = info->layer,
+	};
+	/* What else is wrong the freeze itself will say. */
+	if (control_info(control, info, path) || info->state != QCOW2_STATE_LIVE)
+		return 0;
+	len = deleted_name(path);
+	if (!len)
+		return 0;
+	message_set(why, DEVICE_FORMAT ": cannot be frozen: %.*s was deleted or replaced while it was in use, a thaw would not find it again: save what is on the device, then detach it",
+		    info->index, (int)len, path);
+	return -ESTALE;
+}
+
+/*
+ * A thaw goes by the names of the files. Returns -ESTALE if one of them does
+ * not stand any more for the file that the device has open.
+ */
+static int check_names(struct control *control, int index, struct message *why)
+{
+	struct qcow2_ctl_info info = { .index = index };
+	int ret;
+
+	do {
+		ret = check_name(control, &info, 0, why);
+		if (!ret && info.layer_incompatible & HEADER_INCOMPAT_DATA_FILE)
+			ret = check_name(control, &info, QCOW2_INFO_F_DATA_PATH, why);
+	} while (!ret && ++info.layer < info.nr_layers);
+	return ret;
+}
+
 /* Returns 0 or -errno. */
 int device_freeze(struct control *control, int index, unsigned int flags,
 		  struct message *why)
@@ -73,6 +129,9 @@ int device_freeze(struct control *control, int index, unsigned int flags,
 	struct qcow2_ctl_freeze arg = { .head.flags = flags, .index = index };
 	int ret;
 
+	ret = check_names(control, index, why);
+	if (ret)
+		return ret;
 	explain(DEVICE_FORMAT ": freezing", index);
 	ret = control_call(control, QCOW2_CTL_FREEZE, &arg.head);
 	if (ret)
@@ -82,19 +141,13 @@ int device_freeze(struct control *control, int index, unsigned int flags,
 	return ret;
 }
 
-/*
- * The kernel names a file that was replaced ("mv new old") "old (deleted)".
- * What counts is what the name stands for now.
- */
+/* What counts in a window is what the name stands for now. */
 static void undelete(char *path)
 {
-	static const char suffix[] = " (deleted)";
-	size_t len = strlen(path);
+	size_t len = deleted_name(path);
 
-	if (len < sizeof(suffix) || strcmp(path + len - (sizeof(suffix) - 1), suffix))
-		return;
-	if (access(path, F_OK))
-		path[len - (sizeof(suffix) - 1)] = 0;
+	if (len)
+		path[len] = 0;
 }
 
 /* Which file is the device's active layer, and is it frozen at all? */

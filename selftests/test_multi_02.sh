@@ -4,6 +4,7 @@
 # 200 times attach and detach under I/O, without a leak
 
 . "${0%/*}/lib.sh"
+. "$test_dir/leak.sh"
 
 rounds=200
 qemu-img create -q -f qcow2 a.qcow2 32M
@@ -27,60 +28,6 @@ under_io()
 	detach "$dev"
 }
 
-# What each cache has in use, and each kind of page in KiB, into $used: as
-# exact as can be, as what waits to be used again is let go of.
-measure()
-{
-	local file name value rest pages=0
-
-	sync
-	echo 3 >/proc/sys/vm/drop_caches
-	sleep 1
-	for file in /sys/kernel/slab/*/shrink; do
-		echo 1 >"$file"
-	done
-	echo 1 >/proc/sys/vm/compact_memory
-	used=()
-	while read -r name value rest; do
-		[[ ! $value =~ ^[0-9]+$ ]] || used[$name]=$value
-	done </proc/slabinfo
-	# Those of stacks of threads that have ended go in large batches.
-	unset 'used[vmap_area]'
-	# What the checks of a debug kernel note of objects that others count.
-	unset 'used[debug_objects_cache]' 'used[kmemleak_object]'
-	# What nobody accounts for.
-	while read -r name value rest; do
-		case $name in
-		MemTotal:) pages=$value ;;
-		MemFree:|Buffers:|Cached:|Slab:|AnonPages:|PageTables:|KernelStack:|Percpu:|VmallocUsed:)
-			pages=$((pages - value)) ;;
-		esac
-		case $name in
-		KernelStack:|Percpu:|VmallocUsed:) used[$name]=$value ;;
-		esac
-	done </proc/meminfo
-	used[pages:]=$pages
-}
-
-# compare ROUNDS: into $grown what has grown with the rounds since the last
-# measurement. A page of each, an object of nine in ten.
-compare()
-{
-	local name more
-
-	measure
-	grown=' '
-	for name in "${!used[@]}"; do
-		more=$((used[$name] - ${before[$name]:-0}))
-		before[$name]=${used[$name]}
-		case $name in
-		*:) [ "$more" -lt $(($1 * 4)) ] || grown+="$name " ;;
-		*) [ "$more" -lt $(($1 * 9 / 10)) ] || grown+="$name " ;;
-		esac
-	done
-}
-
-declare -A used before
 : >"$mem/b"
 under_io 20
 compare 1
