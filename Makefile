@@ -61,6 +61,12 @@ check-debug: deps ## the selftests on a kernel with KASAN and lockdep (long)
 check-format: deps ## hundreds of kinds of images, and windows with them (long)
 	selftests/check format
 
+check-hostile: deps ## 10000 images tampered with, with KASAN and lockdep (long)
+	selftests/check hostile
+
+fuzz: deps ## the decoders under libFuzzer, for FUZZ_SECONDS (default 60)
+	selftests/fuzz/run
+
 check-harness: deps ## does the virtual machine tell failures apart?
 	selftests/check harness
 
@@ -73,4 +79,5 @@ help: ## this list
 		printf '  make %-16s %s\n' "$$target" "$$text"; done
 
 .PHONY: all module ctl install clean deps demo check check-static check-kunit \
-	check-ctl check-vm check-debug check-format check-harness shell help
+	check-ctl check-vm check-debug check-format check-hostile fuzz \
+	check-harness shell help
