@@ -29,7 +29,7 @@ rm ./*.qcow2
 qemu-img create -q -f qcow2 a.qcow2 1M
 qemu-img bitmap --add a.qcow2 b0
 qemu-io -f qcow2 -c "write -P 1 0 64k" a.qcow2 >/dev/null
-at=$(LC_ALL=C grep -obUaP '\x23\x85\x28\x75\x00\x00\x00\x18' a.qcow2 | head -n 1)
+at=$(LC_ALL=C grep -obUaP '\x23\x85\x28\x75\x00\x00\x00\x18' a.qcow2 | head -n 1 | tr -d '\0')
 at=${at%%:*}
 directory=$((16 << 20))
 put_bytes $((at + 8)) 00 00 ff ff
