@@ -44,6 +44,7 @@
 #define MAX_JOBS	16
 #define IO_BYTES	65536u
 #define HEAD_BYTES	(2u << 20)	/* of a large disk so much is read */
+#define PAGES_BYTES	(1u << 20)	/* of memory get the canary each time */
 #define CANARY		0x9e3779b97f4a7c15ull
 
 /* A file of a kind; the active layer is the first one. */
@@ -99,7 +100,6 @@ static struct shared {
 		time_t since;
 		unsigned long refused;
 		unsigned long errors;
-		unsigned long clean;
 	} job[MAX_JOBS];
 } *shared;
 
@@ -847,6 +847,19 @@ static void use(struct device *dev, bool readonly, bool change_it)
 	close(dev->fd);
 }
 
+static uint64_t *fill_canary(size_t bytes)
+{
+	uint64_t *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	size_t i;
+
+	if (p == MAP_FAILED)
+		die("no memory: %s", strerror(errno));
+	for (i = 0; i < bytes / 8; i++)
+		p[i] = CANARY;
+	return p;
+}
+
 static void one_image(void)
 {
 	struct kind *k;
@@ -870,6 +883,8 @@ static void one_image(void)
 	}
 	readonly = !any(4);
 	change_it = !readonly && any(8);
+	/* The pages that are free now are those that are used next. */
+	munmap(fill_canary(PAGES_BYTES), PAGES_BYTES);
 	dev.index = attach(k, readonly);
 	if (dev.index < 0) {
 		shared->job[job].refused++;
@@ -968,25 +983,13 @@ static unsigned long free_memory(void)
 	return meminfo("MemAvailable");
 }
 
-static void fill_canary(uint64_t *p, size_t bytes)
-{
-	size_t i;
-
-	for (i = 0; i < bytes / 8; i++)
-		p[i] = CANARY;
-}
-
 /* Whoever forgets to fill a page or a block shows what was there before. */
 static void spread_canary(size_t bytes)
 {
-	uint64_t *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint64_t *p = fill_canary(bytes);
 	char name[512];
 	int fd;
 
-	if (p == MAP_FAILED)
-		return;
-	fill_canary(p, bytes);
 	snprintf(name, sizeof(name), "%s/canary", dir);
 	fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0 || write(fd, p, bytes) < 0 || fsync(fd))

@@ -6,7 +6,7 @@
 . "${0%/*}/lib.sh"
 
 # HOSTILE_IMAGES of them, made with HOSTILE_SEED; make check-hostile has more.
-nr=${HOSTILE_IMAGES:-240}
+nr=${HOSTILE_IMAGES:-160}
 seed=${HOSTILE_SEED:-1}
 
 # Content that is no deflate stream, each sector of its own kind.
