@@ -19,6 +19,7 @@ union qcow2_ctl_arg {
 	struct qcow2_ctl_freeze freeze;
 	struct qcow2_ctl_thaw thaw;
 	struct qcow2_ctl_info info;
+	struct qcow2_ctl_resume resume;
 };
 
 /**
@@ -78,8 +79,8 @@ static int qcow2_ctl_attach(union qcow2_ctl_arg *arg, struct qcow2_err *err)
 	chain = qcow2_ctl_chain(a->layers, a->nr_layers, err);
 	if (IS_ERR(chain))
 		return PTR_ERR(chain);
-	ret = qcow2_dev_attach(chain, a->head.flags & QCOW2_ATTACH_F_READONLY,
-			       &a->index, a->cache_bytes, err);
+	ret = qcow2_dev_attach(chain, a->head.flags, &a->index, a->cache_bytes,
+			       err);
 	if (ret)
 		qcow2_chain_put(chain);
 	return ret;
@@ -139,6 +140,21 @@ static int qcow2_ctl_thaw(union qcow2_ctl_arg *arg, struct qcow2_err *err)
 	return ret;
 }
 
+static int qcow2_ctl_resume(union qcow2_ctl_arg *arg, struct qcow2_err *err)
+{
+	struct qcow2_dev *dev;
+	int ret;
+
+	if (arg->resume.reserved)
+		return qcow2_fail(err, -EINVAL, "reserved field is not zero");
+	dev = qcow2_ctl_find(arg->resume.index, false, err);
+	if (!dev)
+		return -ENODEV;
+	ret = qcow2_dev_resume(dev, err);
+	qcow2_dev_put(dev);
+	return ret;
+}
+
 static int qcow2_ctl_path(const struct qcow2_ctl_info *info, const char *path)
 {
 	size_t len = strlen(path) + 1;
@@ -193,7 +209,7 @@ static const struct qcow2_ctl_cmd qcow2_ctl_cmds[] = {
 	[_IOC_NR(QCOW2_CTL_ATTACH)] = {
 		.size = sizeof(struct qcow2_ctl_attach),
 		.least = QCOW2_CTL_ATTACH_SIZE_VER0,
-		.flags = QCOW2_ATTACH_F_READONLY,
+		.flags = QCOW2_ATTACH_F_READONLY | QCOW2_ATTACH_F_PARK,
 		.copy_out = true,
 		.run = qcow2_ctl_attach,
 	},
@@ -220,6 +236,11 @@ static const struct qcow2_ctl_cmd qcow2_ctl_cmds[] = {
 		.flags = QCOW2_INFO_F_NEXT | QCOW2_INFO_F_DATA_PATH,
 		.copy_out = true,
 		.run = qcow2_ctl_info,
+	},
+	[_IOC_NR(QCOW2_CTL_RESUME)] = {
+		.size = sizeof(struct qcow2_ctl_resume),
+		.least = QCOW2_CTL_RESUME_SIZE_VER0,
+		.run = qcow2_ctl_resume,
 	},
 };
 
@@ -327,6 +348,8 @@ int qcow2_control_init(void)
 		     QCOW2_CTL_THAW_SIZE_VER0);
 	BUILD_BUG_ON(sizeof(struct qcow2_ctl_info) !=
 		     QCOW2_CTL_INFO_SIZE_VER0);
+	BUILD_BUG_ON(sizeof(struct qcow2_ctl_resume) !=
+		     QCOW2_CTL_RESUME_SIZE_VER0);
 	return misc_register(&qcow2_ctl_misc);
 }
 

@@ -483,8 +483,11 @@ static int qcow2_cow_begin(struct qcow2_req *req, u64 guest, u64 len,
 
 	/* Who makes more dirty than the caches hold waits until it is written. */
 	if (qcow2_cache_is_crowded(&layer->l2) ||
-	    qcow2_cache_is_crowded(&image->alloc.blocks))
-		qcow2_commit_wait(image);
+	    qcow2_cache_is_crowded(&image->alloc.blocks)) {
+		ret = qcow2_commit_wait(image);
+		if (ret)
+			return ret;
+	}
 	ret = qcow2_l2_make_writable(image, guest, &req->waiter);
 	if (ret)
 		return ret;

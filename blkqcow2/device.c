@@ -165,7 +165,44 @@ void qcow2_dev_failed(struct qcow2_dev *dev)
 		refcount_dec(&dev->ref);
 }
 
-static struct qcow2_dev *qcow2_dev_new(bool readonly, u64 cache_bytes)
+static void qcow2_dev_space_work(struct work_struct *work)
+{
+	struct qcow2_dev *dev =
+		container_of(work, struct qcow2_dev, space_work);
+	char text[sizeof("QCOW2_NOSPACE=0")];
+	char *env[2] = { text, NULL };
+
+	mutex_lock(&dev->ctl_lock);
+	snprintf(text, sizeof(text), "QCOW2_NOSPACE=%d", READ_ONCE(dev->nospace));
+	if (dev->disk)
+		kobject_uevent_env(&disk_to_dev(dev->disk)->kobj, KOBJ_CHANGE,
+				   env);
+	mutex_unlock(&dev->ctl_lock);
+	qcow2_dev_put(dev);
+}
+
+/**
+ * qcow2_dev_nospace() - requests wait for space, or no longer
+ * @dev: the device
+ * @nospace: they do
+ *
+ * Context: any; @dev->park_lock held.
+ */
+void qcow2_dev_nospace(struct qcow2_dev *dev, bool nospace)
+{
+	lockdep_assert_held(&dev->park_lock);
+	if (dev->nospace == nospace)
+		return;
+	WRITE_ONCE(dev->nospace, nospace);
+	if (nospace)
+		pr_warn("qcow2%d: no space left for its image, requests wait\n",
+			dev->index);
+	refcount_inc(&dev->ref);
+	if (!qcow2_dev_queue(&dev->space_work))
+		refcount_dec(&dev->ref);
+}
+
+static struct qcow2_dev *qcow2_dev_new(u32 flags, u64 cache_bytes)
 {
 	struct qcow2_dev *dev = kzalloc_obj(*dev);
 
@@ -174,13 +211,16 @@ static struct qcow2_dev *qcow2_dev_new(bool readonly, u64 cache_bytes)
 	__module_get(THIS_MODULE);
 	refcount_set(&dev->ref, 1);
 	mutex_init(&dev->ctl_lock);
-	dev->readonly = readonly;
+	spin_lock_init(&dev->park_lock);
+	dev->readonly = flags & QCOW2_ATTACH_F_READONLY;
+	dev->park = flags & QCOW2_ATTACH_F_PARK;
 	dev->cache_bytes = cache_bytes ?
 		max_t(u64, cache_bytes, QCOW2_CACHE_LEAST) : QCOW2_CACHE_DEFAULT;
 	xa_init(&dev->frozen);
 	INIT_WORK(&dev->free_work, qcow2_dev_free_work);
 	INIT_WORK(&dev->detach_work, qcow2_dev_detach_work);
 	INIT_WORK(&dev->fail_work, qcow2_dev_fail_work);
+	INIT_WORK(&dev->space_work, qcow2_dev_space_work);
 	dev->nr_direct = alloc_percpu(unsigned long);
 	dev->nr_worker = alloc_percpu(unsigned long);
 	if (dev->nr_direct && dev->nr_worker)
@@ -289,7 +329,7 @@ static int qcow2_dev_open(struct qcow2_dev *dev, struct qcow2_chain *chain,
 /**
  * qcow2_dev_attach() - make a device of a chain
  * @chain: the files; taken over on success
- * @readonly: never write
+ * @flags: QCOW2_ATTACH_F_*
  * @index: in: wanted number or -1; out: the number
  * @cache_bytes: bound of the metadata cache, 0 for the default
  * @err: receives the reason in words
@@ -297,10 +337,10 @@ static int qcow2_dev_open(struct qcow2_dev *dev, struct qcow2_chain *chain,
  * Context: may sleep and do I/O.
  * Return: 0 or a negative errno.
  */
-int qcow2_dev_attach(struct qcow2_chain *chain, bool readonly, s32 *index,
+int qcow2_dev_attach(struct qcow2_chain *chain, u32 flags, s32 *index,
 		     u64 cache_bytes, struct qcow2_err *err)
 {
-	struct qcow2_dev *dev = qcow2_dev_new(readonly, cache_bytes);
+	struct qcow2_dev *dev = qcow2_dev_new(flags, cache_bytes);
 	struct qcow2_chain *other = chain;
 	int ret;
 
@@ -406,7 +446,10 @@ static void qcow2_dev_detach_force(struct qcow2_dev *dev)
 {
 	bool frozen = dev->state == QCOW2_STATE_FROZEN;
 
+	spin_lock_irq(&dev->park_lock);
 	WRITE_ONCE(dev->state, QCOW2_STATE_DETACHING);
+	spin_unlock_irq(&dev->park_lock);
+	qcow2_disk_unpark(dev);
 	/* First what waits must fail: marking the disk dead waits for it. */
 	if (frozen)
 		qcow2_disk_release(dev);
@@ -573,8 +616,30 @@ int qcow2_dev_thaw(struct qcow2_dev *dev, struct qcow2_chain *chain,
 	qcow2_chain_put(other);
 	WRITE_ONCE(dev->state, qcow2_dev_state(dev));
 	qcow2_disk_release(dev);
+	qcow2_disk_unpark(dev);
 	qcow2_disk_thaw_fs(dev);
 out:
+	qcow2_dev_unlock(dev, noio);
+	return ret;
+}
+
+/**
+ * qcow2_dev_resume() - there is space again for requests that wait for it
+ * @dev: the device
+ * @err: receives the reason in words
+ *
+ * Context: may sleep.
+ * Return: 0, or -EINVAL if the device is not live.
+ */
+int qcow2_dev_resume(struct qcow2_dev *dev, struct qcow2_err *err)
+{
+	unsigned int noio;
+	int ret;
+
+	noio = qcow2_dev_lock(dev);
+	ret = qcow2_dev_expect(dev, QCOW2_STATE_LIVE, -EINVAL, err);
+	if (!ret)
+		qcow2_disk_unpark(dev);
 	qcow2_dev_unlock(dev, noio);
 	return ret;
 }
@@ -667,7 +732,9 @@ int qcow2_dev_info(struct qcow2_dev *dev, struct qcow2_ctl_info *info,
 	info->index = dev->index;
 	info->state = dev->state;
 	info->dev_flags = (dev->readonly ? QCOW2_DEV_F_READONLY : 0) |
-			  (dev->deferred ? QCOW2_DEV_F_DEFERRED : 0);
+			  (dev->deferred ? QCOW2_DEV_F_DEFERRED : 0) |
+			  (dev->park ? QCOW2_DEV_F_PARK : 0) |
+			  (READ_ONCE(dev->nospace) ? QCOW2_DEV_F_NOSPACE : 0);
 	info->nr_layers = dev->chain->nr;
 	info->layer_format = dev->chain->files[info->layer].format;
 	info->logical_block_size = queue_logical_block_size(dev->disk->queue);

@@ -204,27 +204,39 @@ int qcow2_disk_add(struct qcow2_dev *dev, struct qcow2_err *err)
 	return qcow2_fail(err, ret, "cannot add the disk (error %d)", ret);
 }
 
+static bool qcow2_count_started(struct request *rq, void *started)
+{
+	*(bool *)started = true;
+	return false;
+}
+
+/* Are there requests that queue_rq has taken, and that have not ended? */
+static bool qcow2_disk_busy(struct qcow2_dev *dev)
+{
+	bool started = false;
+
+	blk_mq_tagset_busy_iter(&dev->tag_set, qcow2_count_started, &started);
+	return started;
+}
+
 /**
  * qcow2_disk_hold() - let requests wait, and those end that do not
  * @dev: the device
  *
  * Context: may sleep; in a NOIO scope. The queue is quiesced when this returns,
- * not frozen.
+ * not frozen, and what is parked stays so.
  */
 void qcow2_disk_hold(struct qcow2_dev *dev)
 {
 	struct request_queue *q = dev->disk->queue;
 
-	/*
-	 * Without an owner: queue_rq takes locks of the file system below inside
-	 * the tag set's SRCU, and one above holds locks of the same classes when
-	 * it enters the queue. lockdep would see a circle through the SRCU that is
-	 * synchronised here, for it cannot tell the two file systems apart.
-	 */
-	blk_freeze_queue_start_non_owner(q);
-	blk_mq_freeze_queue_wait(q);
 	blk_mq_quiesce_queue(q);
-	blk_mq_unfreeze_queue_non_owner(q);
+	/*
+	 * Not by freezing the queue, which would wait for requests that are
+	 * parked, too.
+	 */
+	while (qcow2_disk_busy(dev))
+		usleep_range(50, 500);
 }
 
 /**

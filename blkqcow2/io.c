@@ -72,6 +72,12 @@ static bool qcow2_at_end(struct qcow2_file *file, u64 pos, u64 size)
 	return pos >= size && now >= READ_ONCE(file->size);
 }
 
+/* What is full, a disk or a quota, is the same to all. */
+static int qcow2_io_error(int error)
+{
+	return error == -EDQUOT ? -ENOSPC : error;
+}
+
 static void qcow2_io_zero_rest(struct qcow2_io *io)
 {
 	struct iov_iter rest = io->start;
@@ -90,7 +96,7 @@ static void qcow2_io_finish(struct qcow2_io *io)
 		return;
 	}
 	if (ret < 0) {
-		io->end(io, ret);
+		io->end(io, qcow2_io_error(ret));
 		return;
 	}
 	io->done += ret;
@@ -297,7 +303,7 @@ int qcow2_io_sync(struct qcow2_file *qfile, u64 pos, struct iov_iter *iter)
 			ret = file->f_op->read_iter(&iocb, iter);
 		}
 		if (ret < 0)
-			return ret;
+			return qcow2_io_error(ret);
 		done += ret;
 		if (!ret)
 			break;
@@ -375,12 +381,16 @@ int qcow2_io_zero(struct qcow2_file *file, u64 pos, u64 len)
  * @file: the file
  *
  * Context: may sleep, as qcow2_io_sync().
- * Return: 0 or a negative errno.
+ * Return: 0 or a negative errno, but none that passes: what could not be written
+ * is lost.
  */
 int qcow2_io_flush(struct qcow2_file *file)
 {
+	int ret;
+
 	atomic64_inc(&file->image->dev->stats.flushes);
-	return vfs_fsync_range(file->file, 0, LLONG_MAX, 1);
+	ret = vfs_fsync_range(file->file, 0, LLONG_MAX, 1);
+	return qcow2_error_passes(qcow2_io_error(ret)) ? -EIO : ret;
 }
 
 /**

@@ -830,6 +830,12 @@ struct qcow2_req {
 	struct work_struct work;
 };
 
+/* ---- park.c: requests that are tried again ---- */
+
+bool qcow2_error_passes(int error);
+bool qcow2_req_park(struct qcow2_req *req, int error);
+void qcow2_disk_unpark(struct qcow2_dev *dev);
+
 extern const struct blk_mq_ops qcow2_mq_ops;
 void qcow2_req_get(struct qcow2_req *req);
 void qcow2_req_put(struct qcow2_req *req, int error);
@@ -845,6 +851,9 @@ void qcow2_request_module_init(void);
  * @state: &enum qcow2_state; 0 while it is being attached
  * @readonly: as asked for at attach
  * @deferred: detach when the last opener closes
+ * @park: requests for which the host has no space wait until there is some
+ * @nospace: there are some that wait; under @park_lock
+ * @park_lock: orders parking against a detach
  * @cache_bytes: bound of the metadata cache
  * @disk: the disk
  * @tag_set: its tags
@@ -861,6 +870,7 @@ void qcow2_request_module_init(void);
  * @detach_work: carries out a deferred detach
  * @free_work: frees the device
  * @fail_work: makes the disk read-only
+ * @space_work: announces a change of @nospace
  */
 struct qcow2_dev {
 	int index;
@@ -869,6 +879,9 @@ struct qcow2_dev {
 	enum qcow2_state state;
 	bool readonly;
 	bool deferred;
+	bool park;
+	bool nospace;
+	spinlock_t park_lock; /* nospace */
 	u64 cache_bytes;
 	struct gendisk *disk;
 	struct blk_mq_tag_set tag_set;
@@ -885,11 +898,14 @@ struct qcow2_dev {
 	struct work_struct detach_work;
 	struct work_struct free_work;
 	struct work_struct fail_work;
+	struct work_struct space_work;
 };
 
 /* device.c */
-int qcow2_dev_attach(struct qcow2_chain *chain, bool readonly, s32 *index,
+int qcow2_dev_attach(struct qcow2_chain *chain, u32 flags, s32 *index,
 		     u64 cache_bytes, struct qcow2_err *err);
+int qcow2_dev_resume(struct qcow2_dev *dev, struct qcow2_err *err);
+void qcow2_dev_nospace(struct qcow2_dev *dev, bool nospace);
 int qcow2_dev_detach(struct qcow2_dev *dev, u32 flags, struct qcow2_err *err);
 int qcow2_dev_freeze(struct qcow2_dev *dev, bool freeze_fs,
 		     struct qcow2_err *err);

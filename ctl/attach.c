@@ -16,7 +16,8 @@
 #include "size.h"
 
 static const char attach_usage[] =
-"Usage: qcow2ctl attach [-r] [-i N] [--cache-size SIZE] [--no-repair] IMAGE\n"
+"Usage: qcow2ctl attach [-r] [-i N] [--cache-size SIZE] [--no-repair]\n"
+"                       [--on-enospc=WHAT] IMAGE\n"
 "\n"
 "Make a block device of the QCOW2 image in file IMAGE and of its backing\n"
 "files, and print its name.\n"
@@ -34,6 +35,9 @@ static const char attach_usage[] =
 " -i, --index N           make it /dev/qcow2N, not the first free one\n"
 "     --cache-size SIZE   bound for the metadata cache (4M, 1G, ...)\n"
 "     --no-repair         refuse an image that was not closed cleanly\n"
+"     --on-enospc=WHAT    what writes do when there is no space left for the\n"
+"                         image: fail (the default), or park: they wait until\n"
+"                         'qcow2ctl resume', or a thaw, tries them again\n"
 " -h, --help              this text\n"
 " -V, --version           the version\n"
 " -v, --verbose           explain on standard error what is done\n"
@@ -45,6 +49,7 @@ static const struct option attach_options[] = {
 	{ "index", required_argument, NULL, 'i' },
 	{ "cache-size", required_argument, NULL, 'c' },
 	{ "no-repair", no_argument, NULL, 'R' },
+	{ "on-enospc", required_argument, NULL, 'E' },
 	COMMON_LONG
 };
 
@@ -58,6 +63,16 @@ static int parse_index(const char *text, int *index)
 	if (errno || end == text || *end || n < 0 || n > INT_MAX)
 		return -1;
 	*index = n;
+	return 0;
+}
+
+static int parse_enospc(const char *text, unsigned int *flags)
+{
+	*flags &= ~QCOW2_ATTACH_F_PARK;
+	if (!strcmp(text, "park"))
+		*flags |= QCOW2_ATTACH_F_PARK;
+	else if (strcmp(text, "fail"))
+		return -1;
 	return 0;
 }
 
@@ -241,6 +256,10 @@ static int run_attach(const struct command *self, int argc, char **argv)
 			break;
 		case 'R':
 			repair = false;
+			break;
+		case 'E':
+			if (parse_enospc(optarg, &arg.head.flags))
+				return usage_error("--on-enospc is fail or park, not %s", optarg);
 			break;
 		default:
 			status = common_option(self, c);

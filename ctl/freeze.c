@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * qcow2ctl freeze and thaw: open and close a maintenance window
+ * qcow2ctl freeze, thaw and resume: what stops I/O, and lets it go on
  */
 #include <errno.h>
 #include <stdint.h>
@@ -43,12 +43,28 @@ static const char thaw_usage[] =
 "Exit status: 0 live again, 1 failed (the device is frozen as before), 2 wrong\n"
 "usage.\n";
 
+static const char resume_usage[] =
+"Usage: qcow2ctl resume DEV\n"
+"\n"
+"Try the I/O again that waits because there was no space left for the image.\n"
+"The device was attached with --on-enospc=park. What still finds no space waits\n"
+"on.\n"
+"\n"
+"Options:\n"
+" -h, --help      this text\n"
+" -V, --version   the version\n"
+" -v, --verbose   explain on standard error what is done\n"
+"\n"
+"Exit status: 0 done, 1 failed, 2 wrong usage.\n";
+
 static const struct option freeze_options[] = {
 	{ "no-fs-freeze", no_argument, NULL, 'F' },
 	COMMON_LONG
 };
 
 static const struct option thaw_options[] = { COMMON_LONG };
+
+static const struct option resume_options[] = { COMMON_LONG };
 
 /* Returns 0 or -errno. */
 int device_freeze(struct control *control, int index, unsigned int flags,
@@ -250,6 +266,28 @@ static int run_thaw(const struct command *self, int argc, char **argv)
 	return ret ? EXIT_FAILED : EXIT_OK;
 }
 
+static int run_resume(const struct command *self, int argc, char **argv)
+{
+	struct qcow2_ctl_resume arg = { 0 };
+	struct control control;
+	int c, index, ret, status;
+
+	while ((c = getopt_long(argc, argv, COMMON_SHORT, resume_options, NULL)) != -1) {
+		status = common_option(self, c);
+		if (status >= 0)
+			return status;
+	}
+	status = open_device(argv + optind, &control, &index);
+	if (status)
+		return status;
+	arg.index = index;
+	ret = control_call(&control, QCOW2_CTL_RESUME, &arg.head);
+	if (ret)
+		complain(DEVICE_FORMAT ": cannot be resumed: %s", index, control.text);
+	control_close(&control);
+	return ret ? EXIT_FAILED : EXIT_OK;
+}
+
 const struct command freeze_command = {
 	.name = "freeze",
 	.summary = "open a maintenance window",
@@ -262,4 +300,11 @@ const struct command thaw_command = {
 	.summary = "close a maintenance window",
 	.usage = thaw_usage,
 	.run = run_thaw,
+};
+
+const struct command resume_command = {
+	.name = "resume",
+	.summary = "try I/O again that waits for space",
+	.usage = resume_usage,
+	.run = run_resume,
 };

@@ -148,6 +148,8 @@ static void put_device(struct report *r, const struct qcow2_ctl_info *info)
 	put_bool(r, "read-only", info->dev_flags & QCOW2_DEV_F_READONLY);
 	put_bool(r, "deferred-detach", info->dev_flags & QCOW2_DEV_F_DEFERRED);
 	put_bool(r, "buffered", info->dev_flags & QCOW2_DEV_F_BUFFERED);
+	put_bool(r, "parks-without-space", info->dev_flags & QCOW2_DEV_F_PARK);
+	put_bool(r, "waits-for-space", info->dev_flags & QCOW2_DEV_F_NOSPACE);
 	put_size(r, "cache", info->cache_bytes);
 	put_size(r, "cache-used", info->cache_used);
 	put_number(r, "commits", info->nr_commits);

@@ -46,6 +46,7 @@ static const char list_usage[] =
 " CACHE-USED    what of it is in use\n"
 " DEFERRED      detaches when nobody uses it any more\n"
 " BUFFERED      a layer's file takes no direct I/O\n"
+" NOSPACE       writes wait for space (see 'qcow2ctl resume')\n"
 " FROZEN        seconds for which it has been frozen\n"
 "\n"
 "Exit status: 0 done, 1 failed, 2 wrong usage.\n";
@@ -62,7 +63,7 @@ static const struct option list_options[] = {
 
 enum column {
 	COL_NAME, COL_SIZE, COL_RO, COL_STATE, COL_LAYERS, COL_IMAGE, COL_CLUSTER,
-	COL_VERSION, COL_SECTOR, COL_CACHE, COL_CACHE_USED, COL_DEFERRED, COL_BUFFERED,
+	COL_VERSION, COL_SECTOR, COL_CACHE, COL_CACHE_USED, COL_DEFERRED, COL_BUFFERED, COL_NOSPACE,
 	COL_FROZEN,
 	NR_COLUMNS,
 };
@@ -89,6 +90,7 @@ static const struct {
 	[COL_CACHE_USED] = { "CACHE-USED", SIZE },
 	[COL_DEFERRED]	= { "DEFERRED", BOOLEAN },
 	[COL_BUFFERED]	= { "BUFFERED", BOOLEAN },
+	[COL_NOSPACE]	= { "NOSPACE", BOOLEAN },
 	[COL_FROZEN]	= { "FROZEN", NUMBER },
 };
 
@@ -213,6 +215,8 @@ static char *cell(const struct listing *l, enum column column,
 		return bool_text(info->dev_flags & QCOW2_DEV_F_DEFERRED);
 	case COL_BUFFERED:
 		return bool_text(info->dev_flags & QCOW2_DEV_F_BUFFERED);
+	case COL_NOSPACE:
+		return bool_text(info->dev_flags & QCOW2_DEV_F_NOSPACE);
 	case COL_FROZEN:
 		return format("%llu.%03llu", info->frozen_ns / 1000000000ull,
 			      info->frozen_ns / 1000000ull % 1000);

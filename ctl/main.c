@@ -20,6 +20,7 @@ static const struct command *const commands[] = {
 	&info_command,
 	&freeze_command,
 	&thaw_command,
+	&resume_command,
 	&window_command,
 };
 

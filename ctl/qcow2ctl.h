@@ -39,6 +39,7 @@ extern const struct command list_command;
 extern const struct command info_command;
 extern const struct command freeze_command;
 extern const struct command thaw_command;
+extern const struct command resume_command;
 extern const struct command window_command;
 
 /* Options that every command has. */

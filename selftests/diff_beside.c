@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/dm-ioctl.h>
 #include <linux/fs.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -138,3 +139,34 @@ void clone_image(void)
 	close(to);
 }
 
+
+/*
+ * Have dm-log-writes note how far we are: what has ended by now has done so before
+ * what its log has from here on.
+ */
+void mark_log(void)
+{
+	struct {
+		struct dm_ioctl dm;
+		struct dm_target_msg msg;
+		char text[32];
+	} arg = {
+		.dm = {
+			.version = { DM_VERSION_MAJOR, 0, 0 },
+			.data_size = sizeof(arg),
+			.data_start = offsetof(typeof(arg), msg),
+		},
+	};
+	static int control = -1;
+	struct op *op;
+
+	if (control < 0)
+		control = open("/dev/mapper/control", O_RDWR | O_CLOEXEC);
+	snprintf(arg.dm.name, sizeof(arg.dm.name), "%s", opt.mark);
+	snprintf(arg.msg.message, sizeof(arg.text), "mark c%u", opt.nr_clone++);
+	op = model_add(&model, OP_CLONE, 0, 0);
+	op->issued = ++ticks;
+	if (ioctl(control, DM_TARGET_MSG, &arg))
+		die("cannot mark the log of %s: %s", opt.mark, strerror(errno));
+	op->ended = ++ticks;
+}

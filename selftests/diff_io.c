@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +26,11 @@
 
 #include "diff_io.h"
 
-struct options opt = { .nr_ops = 1000, .depth = 8, .cluster = DEFAULT_CLUSTER };
+/* Operations from one mark in dm-log-writes' log to the next, at most. */
+#define MARK_EVERY	16
+
+struct options opt = { .nr_ops = 1000, .depth = 8, .cluster = DEFAULT_CLUSTER,
+		       .until = UINT_MAX };
 struct model model;
 
 static void run(void)
@@ -36,6 +41,8 @@ static void run(void)
 		exec_due(done);
 		if (opt.clone_every && done % opt.clone_every == opt.clone_every - 1)
 			clone_image();
+		if (opt.mark && done % MARK_EVERY == 0)
+			mark_log();
 		nr = model.nr_ops;
 		plan_next();
 		issue(nr);
@@ -109,6 +116,8 @@ static void prepare(void)
 	/* Copies and their flushes are in the same table. */
 	if (opt.clone_every)
 		model.max_ops += opt.nr_ops / opt.clone_every * 2;
+	if (opt.mark)
+		model.max_ops += opt.nr_ops + opt.nr_ops / MARK_EVERY + 1;
 	model_alloc(&model);
 	if (opt.init)
 		model_load(&model, opt.init);
@@ -131,7 +140,7 @@ static void summary(const struct timespec *start)
 static const char usage_text[] =
 "usage: diff_io --dev DEV --seed N [OPTION]...\n"
 "       diff_io --make FILE --size BYTES [--seed N]\n"
-"       diff_io --verify FILE --log LOG --clone-nr N [--init FILE]\n"
+"       diff_io --verify FILE --log LOG --clone-nr N [--until N] [--init FILE]\n"
 "\n"
 "Do random I/O to DEV and compare it with a model in memory.\n"
 "\n"
@@ -151,6 +160,9 @@ static const char usage_text[] =
 "  --discard            discard as well, whole clusters, which must then read as\n"
 "                       zeroes\n"
 "  --read-only          reads only\n"
+"  --may-fail A-B       operations may fail that touch the bytes from A to B, and\n"
+"                       flushes. What a write that failed leaves is looked at at\n"
+"                       the end: zeroes, or something written there\n"
 "  --exec-at K COMMAND  before operation K start COMMAND beside the I/O; it\n"
 "                       must succeed\n"
 "  --window-at K[,save=FILE][,load=FILE] COMMAND\n"
@@ -161,10 +173,14 @@ static const char usage_text[] =
 "                       file. Both options together up to 8 times\n"
 "  --clone IMAGE        reflink the image file to IMAGE.clone0, ... before\n"
 "  --clone-every N      each N'th operation\n"
+"  --mark NAME          put a mark c0, c1, ... into the log of the dm-log-writes\n"
+"                       device NAME now and then, and when a flush has ended\n"
 "  --log FILE           at the end, write there what was done and when\n"
 "  --make FILE          make a file of --size bytes with something in it\n"
 "  --verify FILE        FILE is the content of the copy --clone-nr that a run\n"
-"                       with --log made: could a power cut have left it?\n"
+"                       with --log made: could a power cut have left it? Or\n"
+"                       one at some moment after the mark of that number and\n"
+"                       before that of the number --until\n"
 "\n"
 "Exit status: 0 if all is as it must be, 1 if not.\n";
 
@@ -215,6 +231,18 @@ static void add_window(char *words, char **argv, int argc)
 	}
 }
 
+static void set_may_fail(char *range)
+{
+	char *to = strchr(range, '-');
+
+	if (!to)
+		die("%s: not a range", range);
+	*to++ = 0;
+	opt.may_fail = true;
+	opt.fail_from = number(range);
+	opt.fail_to = number(to);
+}
+
 static void parse(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -236,6 +264,9 @@ static void parse(int argc, char **argv)
 		{ "clone", required_argument, NULL, 'c' },
 		{ "clone-every", required_argument, NULL, 'C' },
 		{ "clone-nr", required_argument, NULL, 'N' },
+		{ "until", required_argument, NULL, 'u' },
+		{ "mark", required_argument, NULL, 'k' },
+		{ "may-fail", required_argument, NULL, 'f' },
 		{ "log", required_argument, NULL, 'l' },
 		{ "verify", required_argument, NULL, 'v' },
 		{ "make", required_argument, NULL, 'M' },
@@ -259,12 +290,15 @@ static void parse(int argc, char **argv)
 		case 'b': opt.buffered = number(optarg); break;
 		case 'z': opt.no_zero = true; break;
 		case 'D': opt.discard = true; break;
+		case 'f': set_may_fail(optarg); break;
 		case 'r': opt.read_only = true; break;
 		case 'x': add_exec(optarg, argv, argc); break;
 		case 'w': add_window(optarg, argv, argc); break;
 		case 'c': opt.clone = optarg; break;
 		case 'C': opt.clone_every = number(optarg); break;
 		case 'N': opt.nr_clone = number(optarg); break;
+		case 'u': opt.until = number(optarg); break;
+		case 'k': opt.mark = optarg; break;
 		case 'l': opt.log = optarg; break;
 		case 'v': opt.verify = optarg; break;
 		case 'M': opt.make = optarg; break;
@@ -298,7 +332,7 @@ int main(int argc, char **argv)
 		log_load(&model, opt.log);
 		if (opt.init)
 			model_load(&model, opt.init);
-		return log_verify(&model, opt.verify, opt.nr_clone);
+		return log_verify(&model, opt.verify, opt.nr_clone, opt.until);
 	}
 	if (opt.make) {
 		make_content(opt.make, opt.size, model.seed);

@@ -43,6 +43,10 @@ struct exec {
  * @cluster: what the random walk takes for a cluster, in bytes
  * @block: the device's logical block size
  * @can_punch: the device knows how to write zeroes
+ * @may_fail: operations may fail that touch the device between the next two
+ * @fail_from: in bytes of the region
+ * @fail_to: the same
+ * @mark: device of dm-log-writes that is told how far the operations are
  */
 struct options {
 	const char *dev;
@@ -51,6 +55,7 @@ struct options {
 	const char *log;
 	const char *verify;
 	const char *clone;
+	const char *mark;
 	const char *make;
 	uint64_t size;
 	uint32_t cluster;
@@ -60,10 +65,14 @@ struct options {
 	unsigned int depth;
 	unsigned int buffered;
 	unsigned int nr_clone;
+	unsigned int until;
 	bool no_zero;
 	bool discard;
 	bool read_only;
 	bool can_punch;
+	bool may_fail;
+	uint64_t fail_from;
+	uint64_t fail_to;
 	struct exec execs[MAX_EXECS];
 	unsigned int nr_execs;
 };
@@ -89,5 +98,6 @@ void queue_summary(void);
 void exec_due(uint32_t nr);
 void exec_wait_all(void);
 void clone_image(void);
+void mark_log(void);
 
 #endif

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -172,6 +173,7 @@ static void *map_memory(size_t bytes)
 void model_alloc(struct model *m)
 {
 	m->data = map_memory(m->size);
+	m->unsure = map_memory(m->size / SECTOR);
 	if (!m->ops) {
 		m->ops = calloc(m->max_ops, sizeof(*m->ops));
 		if (!m->ops)
@@ -302,6 +304,57 @@ void model_apply(struct model *m, uint32_t nr)
 		}
 		pos += n;
 	}
+}
+
+/* An operation has failed, or one that has not makes it certain again. */
+void model_unsure(struct model *m, const struct op *op, bool unsure)
+{
+	uint64_t first = op->off / SECTOR;
+	uint64_t end = (op->off + op->len + SECTOR - 1) / SECTOR;
+
+	if (op_is_write(op->kind))
+		memset(m->unsure + first, unsure, end - first);
+}
+
+/* Is @found, @len bytes at @off, what the model has, where it knows that? */
+bool model_agrees(struct model *m, uint64_t off, const uint8_t *found,
+		  size_t len)
+{
+	size_t i, step;
+
+	if (same(found, m->data + off, len))
+		return true;
+	for (i = 0; i < len; i += step) {
+		step = MIN(len - i, SECTOR - (off + i) % SECTOR);
+		if (!m->unsure[(off + i) / SECTOR] &&
+		    memcmp(found + i, m->data + off + i, step))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Take what is found where the model does not know. It must be zeroes or something
+ * that was written to this very sector.
+ */
+bool model_adopt(struct model *m, uint64_t off, const uint8_t *found, size_t len)
+{
+	size_t i;
+
+	for (i = 0; i < len; i += SECTOR) {
+		const uint64_t *words = (const uint64_t *)(found + i);
+		uint64_t sector = (m->base + off + i) / SECTOR;
+
+		if (!m->unsure[(off + i) / SECTOR])
+			continue;
+		if (!all_zero(words, SECTOR) &&
+		    !(words[0] == sector &&
+		      is_pattern(words, words[1] >> 32, words[1], sector)))
+			return false;
+		memcpy(m->data + off + i, found + i, SECTOR);
+		m->unsure[(off + i) / SECTOR] = false;
+	}
+	return true;
 }
 
 static void describe(const struct model *m, const char *what, const uint8_t *p)
@@ -453,6 +506,8 @@ void log_load(struct model *m, const char *file)
  * struct check - what may be found in a copy of the image
  * @m: content before the first operation, and the operations
  * @clone: operation that made the copy
+ * @since: time at which it began to be made
+ * @until: time at which it was made
  * @durable: per sector, 1 + the last operation that must be in the copy, or 0
  *	if only the initial content must be
  * @zeroed: per sector, 1 + the last operation that zeroed it and may be there
@@ -460,6 +515,8 @@ void log_load(struct model *m, const char *file)
 struct check {
 	struct model *m;
 	uint32_t clone;
+	uint32_t since;
+	uint32_t until;
 	uint32_t *durable;
 	uint32_t *zeroed;
 };
@@ -472,11 +529,10 @@ static uint32_t flushed_before(const struct check *c)
 {
 	uint32_t i, time = 0;
 
-	for (i = 0; i < c->clone; i++) {
+	for (i = 0; i < c->m->nr_ops; i++) {
 		const struct op *op = &c->m->ops[i];
 
-		if (op->kind == OP_FLUSH && op->ended &&
-		    op->ended < c->m->ops[c->clone].issued)
+		if (op->kind == OP_FLUSH && op->ended && op->ended < c->since)
 			time = MAX(time, op->issued);
 	}
 	return time;
@@ -500,7 +556,8 @@ static bool is_ours(const struct check *c, const uint64_t *words, uint64_t s)
 	const struct op *ops = c->m->ops;
 	uint32_t nr = words[1];
 
-	return words[1] >> 32 == c->m->seed && nr < c->clone &&
+	return words[1] >> 32 == c->m->seed && nr < c->m->nr_ops &&
+	       ops[nr].issued < c->until &&
 	       (ops[nr].kind == OP_WRITE || ops[nr].kind == OP_WRITE_DSYNC) &&
 	       ops[nr].off / SECTOR <= s &&
 	       s < (ops[nr].off + ops[nr].len) / SECTOR &&
@@ -531,7 +588,6 @@ static void print_wrong(const struct check *c, const uint8_t *p, uint64_t s)
 		printf("  operation %u or a later one must be there\n",
 		       c->durable[s] - 1);
 	describe(c->m, "found", p);
-	c->m->nr_ops = c->clone + 1;
 	print_history(c->m, s * SECTOR, 1);
 }
 
@@ -539,33 +595,45 @@ static void print_wrong(const struct check *c, const uint8_t *p, uint64_t s)
  * Is @file, which holds what a copy of the image shows, something that a power
  * cut at the time of the @clone'th copy may leave behind? What was flushed
  * must be there; what was not may be there or not, sector by sector; anything
- * else must not be.
+ * else must not be. If there is an @until'th copy, too, the power cut was at some
+ * time between the two.
  *
  * Returns 0 if so, otherwise 1.
  */
-int log_verify(struct model *m, const char *file, unsigned int clone)
+int log_verify(struct model *m, const char *file, unsigned int clone,
+	       unsigned int until)
 {
 	uint64_t s, nr_durable = 0, wrong = 0;
 	struct check c = { .m = m };
-	uint32_t i, flushed;
+	uint32_t i, flushed, nr = 0;
 	uint8_t *found;
 
-	for (i = 0; i < m->nr_ops; i++)
-		if (m->ops[i].kind == OP_CLONE && !clone--)
-			break;
-	if (i == m->nr_ops)
+	for (i = 0; i < m->nr_ops; i++) {
+		if (m->ops[i].kind != OP_CLONE)
+			continue;
+		if (nr == clone) {
+			c.clone = i;
+			c.since = m->ops[i].issued;
+		}
+		if (nr == clone || nr == until)
+			c.until = m->ops[i].ended;
+		nr++;
+	}
+	if (!c.since)
 		die("no such copy in the log");
-	c.clone = i;
+	/* After the last one anything may have been done. */
+	if (until != UINT_MAX && until >= nr)
+		c.until = UINT_MAX;
 	c.durable = map_memory(m->size / SECTOR * sizeof(*c.durable));
 	c.zeroed = map_memory(m->size / SECTOR * sizeof(*c.zeroed));
 	found = map_memory(m->size);
 	load_region(m, file, found);
 	flushed = flushed_before(&c);
-	for (i = 0; i < c.clone; i++) {
+	for (i = 0; i < m->nr_ops; i++) {
 		const struct op *op = &m->ops[i];
-		bool done = op->ended && op->ended < m->ops[c.clone].issued;
+		bool done = op->ended && op->ended < c.since;
 
-		if (op_is_write(op->kind))
+		if (op_is_write(op->kind) && op->issued < c.until)
 			note_op(&c, i, done && (op->ended < flushed ||
 						op->kind == OP_WRITE_DSYNC));
 	}

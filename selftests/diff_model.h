@@ -29,7 +29,7 @@ enum op_kind {
 	OP_DISCARD,		/* BLKDISCARD */
 	OP_BUF_READ,		/* through the page cache */
 	OP_BUF_WRITE,
-	OP_CLONE,		/* a copy of the image file was made */
+	OP_CLONE,		/* a copy of the image file, or a mark, was made */
 	OP_KINDS,
 };
 
@@ -52,6 +52,7 @@ struct op {
 /**
  * struct model - the device as it must be
  * @data: content of the region
+ * @unsure: per sector: a write to it has failed, and none has succeeded since
  * @base: where the region begins on the device
  * @size: of the region, in bytes
  * @cluster: in bytes, to be named in reports
@@ -63,6 +64,7 @@ struct op {
  */
 struct model {
 	uint8_t *data;
+	bool *unsure;
 	uint64_t base;
 	uint64_t size;
 	uint32_t cluster;
@@ -89,6 +91,10 @@ void model_alloc(struct model *m);
 void model_load(struct model *m, const char *file);
 void model_save(const struct model *m, const char *file);
 void model_apply(struct model *m, uint32_t nr);
+void model_unsure(struct model *m, const struct op *op, bool unsure);
+bool model_agrees(struct model *m, uint64_t off, const uint8_t *found,
+		  size_t len);
+bool model_adopt(struct model *m, uint64_t off, const uint8_t *found, size_t len);
 void model_mismatch(const struct model *m, const char *what, uint64_t off,
 		    const uint8_t *found, size_t len);
 
@@ -96,6 +102,7 @@ void make_content(const char *file, uint64_t size, uint32_t seed);
 
 void log_save(const struct model *m, const char *file);
 void log_load(struct model *m, const char *file);
-int log_verify(struct model *m, const char *file, unsigned int clone);
+int log_verify(struct model *m, const char *file, unsigned int clone,
+	       unsigned int until);
 
 #endif

@@ -60,7 +60,8 @@ static struct iocb *batch[MAX_BATCH];
 static unsigned int nr_batch;
 static aio_context_t aio;
 static int event_fd;
-static uint64_t bytes_done, count[OP_KINDS];
+static uint64_t bytes_done, count[OP_KINDS], nr_failed;
+static int last_error;
 
 /* Slots on their way to the helpers and back. */
 static pthread_mutex_t helper_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -249,7 +250,7 @@ static void compare_slot(struct slot *slot, const struct op *op)
 	for (i = 0; i < slot->nr_segs; i++) {
 		const struct iovec *seg = &slot->segs[i];
 
-		if (!same(seg->iov_base, model.data + off, seg->iov_len)) {
+		if (!model_agrees(&model, off, seg->iov_base, seg->iov_len)) {
 			model_mismatch(&model, what, off, seg->iov_base,
 				       seg->iov_len);
 			_exit(1);
@@ -258,19 +259,41 @@ static void compare_slot(struct slot *slot, const struct op *op)
 	}
 }
 
+/* The error is kept: all the operations that fail, fail for the same reason. */
+static bool forgive(const struct op *op, int64_t result)
+{
+	if (!opt.may_fail || (result != -EIO && result != -ENOSPC && result != -EPERM))
+		return false;
+	if (op->kind != OP_FLUSH &&
+	    (op->off + op->len <= opt.fail_from || op->off >= opt.fail_to))
+		return false;
+	nr_failed++;
+	last_error = -result;
+	return true;
+}
+
 static void end_slot(struct slot *slot, int64_t result)
 {
 	struct op *op = &model.ops[slot->nr];
 
-	op->ended = ++ticks;
-	if (result != (int64_t)op->len)
+	if (result != (int64_t)op->len && !forgive(op, result))
 		fail_op(op, result);
-	if (op->kind == OP_READ || op->kind == OP_BUF_READ)
+	if (result == (int64_t)op->len)
+		op->ended = ++ticks;
+	else
+		model_unsure(&model, op, true);
+	if (op->ended && opt.may_fail)
+		model_unsure(&model, op, false);
+	if (op->ended && (op->kind == OP_READ || op->kind == OP_BUF_READ))
 		compare_slot(slot, op);
-	bytes_done += op->len;
-	count[op->kind]++;
+	if (op->ended) {
+		bytes_done += op->len;
+		count[op->kind]++;
+	}
 	slot->busy = false;
 	in_flight--;
+	if (opt.mark && op->ended && (op->kind == OP_FLUSH || op->kind == OP_WRITE_DSYNC))
+		mark_log();
 }
 
 static void print_hang(void)
@@ -410,7 +433,8 @@ void compare_all(void)
 		if (n != (ssize_t)len)
 			die("read at 0x%" PRIx64 ": %s", model.base + off,
 			    n < 0 ? strerror(errno) : "short");
-		if (same(slots[0].buf, model.data + off, len))
+		if (model_agrees(&model, off, slots[0].buf, len) &&
+		    (!opt.may_fail || model_adopt(&model, off, slots[0].buf, len)))
 			continue;
 		model_mismatch(&model, "the comparison at the end", off,
 			       slots[0].buf, len);
@@ -448,4 +472,7 @@ void queue_summary(void)
 	for (i = 0; i < OP_KINDS; i++)
 		if (count[i])
 			printf(", %" PRIu64 " %s", count[i], op_name(i));
+	if (nr_failed)
+		printf("; %" PRIu64 " failed, the last one with: %s", nr_failed,
+		       strerror(last_error));
 }

@@ -34,6 +34,7 @@ union arg {
 	struct qcow2_ctl_freeze freeze;
 	struct qcow2_ctl_thaw thaw;
 	struct qcow2_ctl_info info;
+	struct qcow2_ctl_resume resume;
 	uint8_t bytes[2 * PAGE];
 };
 
@@ -44,7 +45,7 @@ static const struct command {
 	uint32_t flags;		/* those that exist */
 } commands[] = {
 	{ "ATTACH", QCOW2_CTL_ATTACH, sizeof(struct qcow2_ctl_attach),
-	  QCOW2_ATTACH_F_READONLY },
+	  QCOW2_ATTACH_F_READONLY | QCOW2_ATTACH_F_PARK },
 	{ "DETACH", QCOW2_CTL_DETACH, sizeof(struct qcow2_ctl_detach),
 	  QCOW2_DETACH_F_DEFERRED | QCOW2_DETACH_F_FORCE },
 	{ "FREEZE", QCOW2_CTL_FREEZE, sizeof(struct qcow2_ctl_freeze),
@@ -52,6 +53,7 @@ static const struct command {
 	{ "THAW", QCOW2_CTL_THAW, sizeof(struct qcow2_ctl_thaw), 0 },
 	{ "INFO", QCOW2_CTL_INFO, sizeof(struct qcow2_ctl_info),
 	  QCOW2_INFO_F_NEXT | QCOW2_INFO_F_DATA_PATH },
+	{ "RESUME", QCOW2_CTL_RESUME, sizeof(struct qcow2_ctl_resume), 0 },
 };
 
 #define NR_COMMANDS	(sizeof(commands) / sizeof(commands[0]))
@@ -237,7 +239,7 @@ static void test_head(const struct command *c)
 static void test_numbers(void)
 {
 	begin(&commands[4]);
-	call(_IOWR(0xB9, 0x05, struct qcow2_ctl_info), ENOTTY, "unknown number");
+	call(_IOWR(0xB9, 0x06, struct qcow2_ctl_info), ENOTTY, "unknown number");
 	call(_IOWR(0xB9, 0xff, struct qcow2_ctl_info), ENOTTY, "unknown number");
 	call(_IOWR(0xB8, 0x04, struct qcow2_ctl_info), ENOTTY, "unknown type");
 	call(0x1277, ENOTTY, "a block device's ioctl");
@@ -254,6 +256,9 @@ static void test_reserved(void)
 	begin(&commands[4]);
 	arg.info.reserved = 1;
 	call_words(QCOW2_CTL_INFO, EINVAL, "INFO, other reserved");
+	begin(&commands[5]);
+	arg.resume.reserved = 1;
+	call_words(QCOW2_CTL_RESUME, EINVAL, "RESUME, other reserved");
 }
 
 /* One layer as @fd and @format; it is closed. */

@@ -314,6 +314,23 @@ other_disk()
 	mount_at "$at" -o loop "$at.$type"
 }
 
+# small_disk MIB: a file system of that size at host/.
+small_disk()
+{
+	truncate -s "$1M" small
+	mkfs.ext4 -q -m 0 -J size=4 small
+	mount_at host -o loop small
+}
+
+# leave_space MIB: fill the file system here up to that.
+leave_space()
+{
+	local free
+
+	free=$(df --output=avail -B 1M . | tail -n 1)
+	fallocate -l "$((free - $1))M" filler
+}
+
 # disk_4k: a file system on a disk with blocks of 4 KiB, and into it.
 disk_4k()
 {

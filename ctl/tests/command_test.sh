@@ -97,7 +97,7 @@ run 2 "$ctl"; has "$err" 'qcow2ctl: no command given*'; result "no command"
 run 2 "$ctl" frob; has "$err" 'qcow2ctl: frob: no such command*'; result "unknown command"
 run 0 "$ctl" --help; has "$out" 'Usage: *window*'; result "help"
 run 0 "$ctl" -V; has "$out" 'qcow2ctl [0-9]*'; result "version"
-for c in attach detach list info freeze thaw window; do
+for c in attach detach list info freeze thaw resume window; do
 	run 0 "$ctl" $c --help; has "$out" "Usage: qcow2ctl $c *Exit status*"; result "$c --help"
 	run 0 "$ctl" $c -V; has "$out" 'qcow2ctl [0-9]*'; result "$c --version"
 	run 2 "$ctl" $c --frob; has "$err" "qcow2ctl: $c: unrecognized*--frob*"; result "$c --frob"
@@ -108,6 +108,7 @@ run 2 "$ctl" attach a b; has "$err" '*b: only one image*'; result "attach two"
 run 2 "$ctl" attach -i; has "$err" '*requires an argument*i*'; result "option without argument"
 run 2 "$ctl" attach -i x top; has "$err" '*x: not a device number*'; result "bad index"
 run 2 "$ctl" attach --cache-size 1Q top; has "$err" '*1Q: not a size*'; result "bad size"
+run 2 "$ctl" attach --on-enospc=wait top; has "$err" '*fail or park, not wait*'; result "bad policy"
 run 2 "$ctl" attach --read-only=1 top; has "$err" '*--read-only*allow an argument*'; result "extra argument"
 run 2 "$ctl" detach -f -d 0; has "$err" '*exclude each other*'; result "detach -f -d"
 run 2 "$ctl" detach -a 0; has "$err" '*exclude each other*'; result "detach -a 0"
@@ -182,9 +183,12 @@ if [ -b "$dev" ]; then
 	run 1 "$ctl" info "$dev"; has "$err" "*$dev is not a qcow2 device*"; result "other device"
 fi
 
-# freeze and thaw
+# freeze, thaw and resume
+run 0 "$ctl" resume 0; quiet; has "$log" 'resume 0'; result "resume"
 run 1 "$ctl" thaw 0; has "$err" '*/dev/qcow20: is not frozen'; result "thaw of a live device"
 run 0 "$ctl" freeze --no-fs-freeze 0; quiet; has "$log" 'freeze 0 flags=1'; result "freeze"
+run 1 "$ctl" resume 0; has "$err" '*/dev/qcow20: cannot be resumed: the device is frozen'
+result "resume of a frozen device"
 run 1 "$ctl" freeze 0; has "$err" '*cannot be frozen: the device is frozen already'
 result "freeze twice"
 run 125 "$ctl" window 0 touch ran; has "$err" '*frozen already'; [ ! -e ran ] || why=ran

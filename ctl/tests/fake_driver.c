@@ -160,8 +160,9 @@ static int attach(struct qcow2_ctl_attach *arg)
 	arg->index = i;
 	fake->device[i].state = QCOW2_STATE_LIVE;
 	fake->device[i].readonly = arg->head.flags & QCOW2_ATTACH_F_READONLY;
-	note("attach %d cache=%llu%s", i, (unsigned long long)arg->cache_bytes,
-	     fake->device[i].readonly ? " read-only" : "");
+	note("attach %d cache=%llu%s%s", i, (unsigned long long)arg->cache_bytes,
+	     fake->device[i].readonly ? " read-only" : "",
+	     arg->head.flags & QCOW2_ATTACH_F_PARK ? " park" : "");
 	keep_layers(i, arg->nr_layers, arg->layers);
 	return 0;
 }
@@ -187,6 +188,14 @@ static int thaw(struct qcow2_ctl_thaw *arg)
 	note("thaw %d", arg->index);
 	fake->device[arg->index].state = QCOW2_STATE_LIVE;
 	keep_layers(arg->index, arg->nr_layers, arg->layers);
+	return 0;
+}
+
+static int resume(struct qcow2_ctl_resume *arg)
+{
+	if (fake->device[arg->index].state != QCOW2_STATE_LIVE)
+		return refuse(&arg->head, EINVAL, "the device is frozen");
+	note("resume %d\n", arg->index);
 	return 0;
 }
 
@@ -222,9 +231,10 @@ static int info(struct qcow2_ctl_info *arg)
 
 static const char *request_name(unsigned long request)
 {
-	static const char *const names[] = { "attach", "detach", "freeze", "thaw", "info" };
+	static const char *const names[] = { "attach", "detach", "freeze", "thaw", "info",
+					     "resume" };
 
-	return _IOC_NR(request) < 5 ? names[_IOC_NR(request)] : "?";
+	return _IOC_NR(request) < 6 ? names[_IOC_NR(request)] : "?";
 }
 
 static int injected(unsigned long request, struct qcow2_ctl_head *head)
@@ -268,6 +278,8 @@ int __wrap_ioctl(int fd, unsigned long request, void *arg)
 		return thaw(arg);
 	case QCOW2_CTL_INFO:
 		return info(arg);
+	case QCOW2_CTL_RESUME:
+		return resume(arg);
 	default:
 		abort();
 	}

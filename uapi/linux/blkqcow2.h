@@ -67,6 +67,11 @@ struct qcow2_ctl_layer {
 
 /* The device is read-only, and so is its layer 0. */
 #define QCOW2_ATTACH_F_READONLY	(1U << 0)
+/*
+ * I/O for which there is no space where the image lies waits, instead of failing
+ * with ENOSPC: until QCOW2_CTL_RESUME, or QCOW2_CTL_THAW, tries it again.
+ */
+#define QCOW2_ATTACH_F_PARK	(1U << 1)
 
 /**
  * struct qcow2_ctl_attach - QCOW2_CTL_ATTACH: make a device of a chain
@@ -144,6 +149,21 @@ struct qcow2_ctl_thaw {
 	__u64 layers;
 };
 
+/**
+ * struct qcow2_ctl_resume - QCOW2_CTL_RESUME: try I/O again that waits for space
+ * @head: see &struct qcow2_ctl_head; no flags yet
+ * @index: N of /dev/qcow2N
+ * @reserved: must be 0
+ *
+ * I/O for which there is still no space waits on. EINVAL if the device is not
+ * live.
+ */
+struct qcow2_ctl_resume {
+	struct qcow2_ctl_head head;
+	__s32 index;
+	__u32 reserved;
+};
+
 enum qcow2_state {
 	QCOW2_STATE_LIVE	= 1,
 	QCOW2_STATE_FREEZING	= 2,
@@ -164,6 +184,10 @@ enum qcow2_state {
 #define QCOW2_DEV_F_DEFERRED	(1U << 1)
 /* At least one layer's file takes no direct I/O. */
 #define QCOW2_DEV_F_BUFFERED	(1U << 2)
+/* Was attached with QCOW2_ATTACH_F_PARK. */
+#define QCOW2_DEV_F_PARK	(1U << 3)
+/* I/O waits for space. */
+#define QCOW2_DEV_F_NOSPACE	(1U << 4)
 
 /**
  * struct qcow2_ctl_info - QCOW2_CTL_INFO: what a device is and does
@@ -237,11 +261,13 @@ struct qcow2_ctl_info {
 #define QCOW2_CTL_FREEZE_SIZE_VER0	32
 #define QCOW2_CTL_THAW_SIZE_VER0	40
 #define QCOW2_CTL_INFO_SIZE_VER0	200
+#define QCOW2_CTL_RESUME_SIZE_VER0	32
 
 #define QCOW2_CTL_ATTACH	_IOWR(0xB9, 0x00, struct qcow2_ctl_attach)
 #define QCOW2_CTL_DETACH	_IOW(0xB9, 0x01, struct qcow2_ctl_detach)
 #define QCOW2_CTL_FREEZE	_IOW(0xB9, 0x02, struct qcow2_ctl_freeze)
 #define QCOW2_CTL_THAW		_IOW(0xB9, 0x03, struct qcow2_ctl_thaw)
 #define QCOW2_CTL_INFO		_IOWR(0xB9, 0x04, struct qcow2_ctl_info)
+#define QCOW2_CTL_RESUME	_IOW(0xB9, 0x05, struct qcow2_ctl_resume)
 
 #endif /* _UAPI_LINUX_BLKQCOW2_H */

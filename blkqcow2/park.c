@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Requests that cannot be served now and would be later: for want of memory, or,
+ * if the device was attached so, of space on the host's disk.
+ *
+ * Such a request goes back to the block layer and begins anew: after a moment, or
+ * when somebody says that there is space. It holds nothing of the image meanwhile,
+ * so a window may be opened, and it finds another image when it is closed.
+ */
+#include <linux/blk-mq.h>
+#include "qcow2.h"
+
+/* Milliseconds until a request that found no memory is tried again. */
+#define QCOW2_MEMORY_DELAY	50
+
+/**
+ * qcow2_error_passes() - would the same be possible later?
+ * @error: negative errno of an I/O or an allocation that has changed nothing
+ */
+bool qcow2_error_passes(int error)
+{
+	return error == -ENOMEM || error == -ENOSPC;
+}
+
+/**
+ * qcow2_req_park() - have a request tried again that has failed
+ * @req: all its parts have ended, and it has left its epoch
+ * @error: negative errno that it would end with
+ *
+ * Context: any.
+ * Return: true if it is the block layer's again; false if it must end.
+ */
+bool qcow2_req_park(struct qcow2_req *req, int error)
+{
+	struct request *rq = blk_mq_rq_from_pdu(req);
+	struct qcow2_dev *dev = rq->q->queuedata;
+	bool space = error == -ENOSPC;
+	unsigned long flags;
+	bool parked = false;
+
+	if (!qcow2_error_passes(error) || (space && !dev->park))
+		return false;
+	/* None may be parked any more when a forced detach looks for the last time. */
+	spin_lock_irqsave(&dev->park_lock, flags);
+	if (READ_ONCE(dev->state) != QCOW2_STATE_DETACHING) {
+		parked = true;
+		if (space)
+			qcow2_dev_nospace(dev, true);
+		blk_mq_requeue_request(rq, false);
+		if (!space)
+			blk_mq_delay_kick_requeue_list(dev->disk->queue,
+						       QCOW2_MEMORY_DELAY);
+	}
+	spin_unlock_irqrestore(&dev->park_lock, flags);
+	return parked;
+}
+
+/**
+ * qcow2_disk_unpark() - let all requests be tried again that are parked
+ * @dev: the device
+ *
+ * Context: any.
+ */
+void qcow2_disk_unpark(struct qcow2_dev *dev)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&dev->park_lock, flags);
+	qcow2_dev_nospace(dev, false);
+	spin_unlock_irqrestore(&dev->park_lock, flags);
+	blk_mq_kick_requeue_list(dev->disk->queue);
+}
