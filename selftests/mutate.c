@@ -119,6 +119,19 @@ static void die(const char *fmt, ...)
 	_exit(1);
 }
 
+/* Who repeats a single image wants to know what is done to it. */
+__attribute__((format(printf, 1, 2)))
+static void say(const char *fmt, ...)
+{
+	va_list ap;
+
+	if (nr_images != 1)
+		return;
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+}
+
 static uint64_t any(uint64_t n)
 {
 	rng ^= rng << 13;
@@ -345,11 +358,14 @@ static void tamper_clusters(struct file *f)
 		memset(f->bad + to, any(2) ? 0 : 0xff, 1ull << bits);
 }
 
-/* Shorter; or longer, with what is no part of the image. */
+/* Shorter, often by little; or longer, with what is no part of the image. */
 static void tamper_size(struct file *f)
 {
-	size_t size = any(3) ? any(f->size) : f->size + any(MAX_FILE - f->size);
+	size_t size = any(f->size), little = any(f->size < 20000 ? f->size : 20000);
 
+	if (any(3))
+		size = any(2) ? f->size - little : f->size + any(MAX_FILE - f->size);
+	say("mutate: %s: size %zu\n", f->name, size);
 	if (size > f->bad_size)
 		memset(f->bad + f->bad_size, any(2) ? 0 : 0x55, size - f->bad_size);
 	f->bad_size = size;
@@ -360,6 +376,7 @@ static void tamper_at(struct file *f, const struct place *place)
 	uint8_t *p = f->bad + place->at;
 	const struct field *field;
 
+	say("mutate: %s: place %d at 0x%zx\n", f->name, place->what, place->at);
 	switch (place->what) {
 	case AT_HEADER:
 		field = &fields[any(sizeof(fields) / sizeof(*fields))];
@@ -405,17 +422,18 @@ static void tamper(struct file *f)
 	while (n--) {
 		switch (any(40)) {
 		case 0:
+		case 1:
 			tamper_size(f);
 			break;
-		case 1:
 		case 2:
+		case 3:
 			tamper_clusters(f);
 			break;
-		case 3:
+		case 4:
 			tamper_bytes(f->bad, f->bad_size);
 			break;
-		case 4:
 		case 5:
+		case 6:
 			tamper_at(f, any_place(AT_HEADER));
 			break;
 		default:
@@ -666,6 +684,7 @@ static bool window(int index)
 static void check_error(bool write)
 {
 	shared->job[job].errors++;
+	say("mutate: %s: %s\n", doing, strerror(errno));
 	if (errno == EIO)
 		return;
 	if (write && (errno == ENOSPC || errno == EPERM || errno == EROFS ||
@@ -883,6 +902,8 @@ static void one_image(void)
 	}
 	readonly = !any(4);
 	change_it = !readonly && any(8);
+	say("mutate: %s: %s\n", k->files[0].name,
+	    readonly ? "read-only" : change_it ? "changed" : "read");
 	/* The pages that are free now are those that are used next. */
 	munmap(fill_canary(PAGES_BYTES), PAGES_BYTES);
 	dev.index = attach(k, readonly);

@@ -41,6 +41,9 @@ for type in zlib zstd; do
 	qemu-img resize -q "$type.qcow2" 1M
 	kinds+=("$type.qcow2")
 done
+# What a stream leaves of a whole piece of memory would be the canary.
+qemu-img convert -c -f raw -O qcow2 part.raw large.qcow2
+kinds+=(large.qcow2)
 for name in snap snap_v2 snap_small; do
 	case $name in
 	snap) kind "$name" 1M ;;
