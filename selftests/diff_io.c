@@ -30,7 +30,7 @@
 #define MARK_EVERY	16
 
 struct options opt = { .nr_ops = 1000, .depth = 8, .cluster = DEFAULT_CLUSTER,
-		       .until = UINT_MAX };
+		       .nr_verify = UINT_MAX, .until = UINT_MAX };
 struct model model;
 
 static void run(void)
@@ -140,7 +140,7 @@ static void summary(const struct timespec *start)
 static const char usage_text[] =
 "usage: diff_io --dev DEV --seed N [OPTION]...\n"
 "       diff_io --make FILE --size BYTES [--seed N]\n"
-"       diff_io --verify FILE --log LOG --clone-nr N [--until N] [--init FILE]\n"
+"       diff_io --verify FILE --log LOG [--clone-nr N] [--until N] [--init FILE]\n"
 "\n"
 "Do random I/O to DEV and compare it with a model in memory.\n"
 "\n"
@@ -180,7 +180,8 @@ static const char usage_text[] =
 "  --verify FILE        FILE is the content of the copy --clone-nr that a run\n"
 "                       with --log made: could a power cut have left it? Or\n"
 "                       one at some moment after the mark of that number and\n"
-"                       before that of the number --until\n"
+"                       before that of the number --until. Without a number: one\n"
+"                       after all operations\n"
 "\n"
 "Exit status: 0 if all is as it must be, 1 if not.\n";
 
@@ -296,7 +297,7 @@ static void parse(int argc, char **argv)
 		case 'w': add_window(optarg, argv, argc); break;
 		case 'c': opt.clone = optarg; break;
 		case 'C': opt.clone_every = number(optarg); break;
-		case 'N': opt.nr_clone = number(optarg); break;
+		case 'N': opt.nr_verify = number(optarg); break;
 		case 'u': opt.until = number(optarg); break;
 		case 'k': opt.mark = optarg; break;
 		case 'l': opt.log = optarg; break;
@@ -332,7 +333,7 @@ int main(int argc, char **argv)
 		log_load(&model, opt.log);
 		if (opt.init)
 			model_load(&model, opt.init);
-		return log_verify(&model, opt.verify, opt.nr_clone, opt.until);
+		return log_verify(&model, opt.verify, opt.nr_verify, opt.until);
 	}
 	if (opt.make) {
 		make_content(opt.make, opt.size, model.seed);

@@ -65,6 +65,7 @@ struct options {
 	unsigned int depth;
 	unsigned int buffered;
 	unsigned int nr_clone;
+	unsigned int nr_verify;
 	unsigned int until;
 	bool no_zero;
 	bool discard;

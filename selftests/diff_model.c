@@ -596,7 +596,7 @@ static void print_wrong(const struct check *c, const uint8_t *p, uint64_t s)
  * cut at the time of the @clone'th copy may leave behind? What was flushed
  * must be there; what was not may be there or not, sector by sector; anything
  * else must not be. If there is an @until'th copy, too, the power cut was at some
- * time between the two.
+ * time between the two. UINT_MAX for the copy is after all of the operations.
  *
  * Returns 0 if so, otherwise 1.
  */
@@ -608,7 +608,7 @@ int log_verify(struct model *m, const char *file, unsigned int clone,
 	uint32_t i, flushed, nr = 0;
 	uint8_t *found;
 
-	for (i = 0; i < m->nr_ops; i++) {
+	for (i = 0; i < m->nr_ops && clone != UINT_MAX; i++) {
 		if (m->ops[i].kind != OP_CLONE)
 			continue;
 		if (nr == clone) {
@@ -618,6 +618,12 @@ int log_verify(struct model *m, const char *file, unsigned int clone,
 		if (nr == clone || nr == until)
 			c.until = m->ops[i].ended;
 		nr++;
+	}
+	/* Without a number: at the end. */
+	if (clone == UINT_MAX) {
+		c.clone = m->nr_ops;
+		c.since = UINT_MAX;
+		c.until = UINT_MAX;
 	}
 	if (!c.since)
 		die("no such copy in the log");
