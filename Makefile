@@ -73,6 +73,12 @@ check-memory: deps ## dirty pages and swap with very little memory (long)
 check-stress: deps ## windows, detaches and kills at random times (very long)
 	selftests/check stress
 
+check-hostile: deps ## 10000 images tampered with, with KASAN and lockdep (long)
+	selftests/check hostile
+
+fuzz: deps ## the decoders under libFuzzer, for FUZZ_SECONDS (default 60)
+	selftests/fuzz/run
+
 check-harness: deps ## does the virtual machine tell failures apart?
 	selftests/check harness
 
@@ -86,4 +92,4 @@ help: ## this list
 
 .PHONY: all module ctl install clean deps demo check check-static check-kunit \
 	check-ctl check-vm check-debug check-format check-power check-crash \
-	check-memory check-stress check-harness shell help
+	check-memory check-stress check-hostile fuzz check-harness shell help

@@ -16,16 +16,6 @@
 #define QCOW2_EXTEND_MIN	SZ_1M
 #define QCOW2_EXTEND_MAX	SZ_64M
 
-static bool qcow2_overlaps(struct qcow2_layer *layer, u64 first, u64 nr,
-			   u64 host, u64 bytes)
-{
-	u64 start = host >> layer->cluster_bits;
-	u64 end = (host + bytes + qcow2_cluster_size(layer) - 1) >>
-		  layer->cluster_bits;
-
-	return bytes && first < end && start < first + nr;
-}
-
 /**
  * qcow2_layer_end() - where the clusters end that a table may name
  * @layer: any
@@ -48,31 +38,6 @@ u64 qcow2_layer_end(struct qcow2_layer *layer)
 	return max3(image->tail,
 		    READ_ONCE(image->alloc.fresh) << layer->cluster_bits,
 		    (u64)QCOW2_HEADER_PROBE_BYTES);
-}
-
-/**
- * qcow2_alloc_is_static() - do these clusters hold metadata that never moves?
- * @image: the image
- * @first: first host cluster number
- * @nr: clusters
- *
- * A refcount of 0 for one of them is a lie that would destroy the image.
- *
- * Context: any.
- * Return: true if one of them does.
- */
-bool qcow2_alloc_is_static(struct qcow2_image *image, u64 first, u64 nr)
-{
-	struct qcow2_layer *layer = qcow2_active(image);
-	struct qcow2_header *h = &layer->header;
-
-	return qcow2_overlaps(layer, first, nr, 0, 1) ||
-	       qcow2_overlaps(layer, first, nr, h->l1_offset,
-			      (u64)h->l1_entries * 8) ||
-	       qcow2_overlaps(layer, first, nr, h->reftable_offset,
-			      (u64)h->reftable_clusters << layer->cluster_bits) ||
-	       qcow2_overlaps(layer, first, nr, h->snapshots_offset,
-			      (u64)h->nr_snapshots * QCOW2_SNAPSHOT_MIN);
 }
 
 /*
@@ -318,6 +283,17 @@ static void qcow2_take_run(struct qcow2_image *image, struct qcow2_slice *slice,
 	atomic64_add(nr, &image->dev->stats.allocated);
 }
 
+/*
+ * An image can say of as many clusters as it likes that they are in use, and a
+ * search reads all of that. Nobody has to wait for its end who wants to be rid
+ * of the device.
+ */
+static bool qcow2_alloc_given_up(struct qcow2_image *image)
+{
+	return READ_ONCE(image->commit.error) ||
+	       READ_ONCE(image->dev->state) == QCOW2_STATE_DETACHING;
+}
+
 /* With what is in memory: 0, or -EAGAIN and what is missing, or an error. */
 static int qcow2_try_alloc(struct qcow2_image *image, u64 want, u64 *first,
 			   u64 *nr, bool *fresh, struct qcow2_search *search)
@@ -343,15 +319,18 @@ static int qcow2_try_alloc(struct qcow2_image *image, u64 want, u64 *first,
 		alloc->cursor = *first + *nr;
 		if (!*nr) {
 			qcow2_cache_unpin(slice);
+			if (qcow2_alloc_given_up(image))
+				return -EIO;
+			cond_resched();
 			continue;
 		}
 		*fresh = *first >= alloc->fresh;
-		if (!qcow2_alloc_is_static(image, *first, *nr))
+		if (!qcow2_overlaps(image, *first, *nr))
 			qcow2_take_run(image, slice, *first, *nr);
 		else
 			*nr = 0;
 		qcow2_cache_unpin(slice);
-		return *nr ? 0 : -EIO;
+		return *nr ? 0 : -EUCLEAN;
 	}
 }
 
@@ -360,6 +339,8 @@ static int qcow2_load_for(struct qcow2_image *image,
 {
 	struct qcow2_slice *slice;
 
+	if (qcow2_alloc_given_up(image))
+		return -EIO;
 	if (search->need_block)
 		return qcow2_refcount_add_block(image, search->cluster >>
 						image->alloc.block_bits);
@@ -396,7 +377,7 @@ int qcow2_alloc_clusters(struct qcow2_image *image, u64 want, u64 *first,
 		mutex_lock(&alloc->lock);
 		ret = qcow2_try_alloc(image, want, first, nr, fresh, &search);
 		mutex_unlock(&alloc->lock);
-		if (ret == -EIO)
+		if (ret == -EUCLEAN)
 			qcow2_image_corrupt(layer, "metadata with refcount 0",
 					    *first << layer->cluster_bits);
 		if (ret != -EAGAIN)
@@ -404,7 +385,7 @@ int qcow2_alloc_clusters(struct qcow2_image *image, u64 want, u64 *first,
 		ret = qcow2_load_for(image, &search);
 	} while (!ret);
 	if (ret)
-		return ret;
+		return ret == -EUCLEAN ? -EIO : ret;
 	if (*first + *nr > QCOW2_ENTRY_OFFSET >> layer->cluster_bits)
 		ret = -ENOSPC;
 	else

@@ -28,12 +28,16 @@
  * @cache: it
  * @layer: whose tables
  * @host: see &struct qcow2_cache
+ * @look: see &struct qcow2_cache
  */
 void qcow2_cache_init(struct qcow2_cache *cache, struct qcow2_layer *layer,
-		      s64 (*host)(struct qcow2_layer *layer, u64 key))
+		      s64 (*host)(struct qcow2_layer *layer, u64 key),
+		      void (*look)(struct qcow2_layer *layer,
+				   struct qcow2_slice *slice))
 {
 	cache->layer = layer;
 	cache->host = host;
+	cache->look = look;
 	xa_init(&cache->slices);
 	spin_lock_init(&cache->lock);
 	INIT_LIST_HEAD(&cache->clock);
@@ -286,6 +290,8 @@ static int qcow2_cache_load(struct qcow2_cache *cache,
 		list_del(&slice->clock);
 		cache->nr--;
 		spin_unlock_irq(&cache->lock);
+	} else if (cache->look) {
+		cache->look(cache->layer, slice);
 	}
 	clear_and_wake_up_bit(QCOW2_SLICE_LOADING, &slice->flags);
 	if (ret) {

@@ -344,6 +344,7 @@ static int qcow2_commit_move(struct qcow2_image *image)
 	mutex_lock(&alloc->lock);
 	layer->header.reftable_offset = host;
 	layer->header.reftable_clusters = clusters;
+	qcow2_overlap_moved(image);
 	alloc->moved = false;
 	mutex_unlock(&alloc->lock);
 	/* A failure leaks them, which is allowed. */

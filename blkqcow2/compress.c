@@ -19,6 +19,11 @@
 #define QCOW2_INFLATED_MIN	2U
 #define QCOW2_INFLATED_MAX	16U
 
+/* Bound of those that are being decompressed or copied from. */
+#define QCOW2_INFLATING_BYTES	SZ_8M
+#define QCOW2_INFLATING_MIN	4U
+#define QCOW2_INFLATING_MAX	32U
+
 /**
  * struct qcow2_inflated - a compressed cluster as what it contains
  * @node: in qcow2_inflater.clusters, the last used one first
@@ -157,7 +162,8 @@ static struct qcow2_inflated *qcow2_inflated_find(struct qcow2_inflater *inflate
 		if (cluster->layer != ext->layer || cluster->host != ext->host)
 			continue;
 		list_move(&cluster->node, &inflater->clusters);
-		cluster->users++;
+		if (!cluster->users++)
+			inflater->nr_used++;
 		return cluster;
 	}
 	return NULL;
@@ -180,6 +186,32 @@ static void qcow2_inflated_evict(struct qcow2_inflater *inflater,
 	}
 }
 
+/*
+ * Wait until there is memory for one more: who has some waits for nothing but
+ * its own reads.
+ */
+static bool qcow2_inflater_enter(struct qcow2_inflater *inflater,
+				 const struct qcow2_layer *layer)
+{
+	unsigned int max = clamp_t(unsigned int,
+				   QCOW2_INFLATING_BYTES >> layer->cluster_bits,
+				   QCOW2_INFLATING_MIN, QCOW2_INFLATING_MAX);
+	bool enter;
+
+	spin_lock(&inflater->lock);
+	enter = inflater->nr_used < max;
+	inflater->nr_used += enter;
+	spin_unlock(&inflater->lock);
+	return enter;
+}
+
+static void qcow2_inflater_leave(struct qcow2_inflater *inflater)
+{
+	lockdep_assert_held(&inflater->lock);
+	inflater->nr_used--;
+	wake_up_all(&inflater->wait);
+}
+
 /* The one that is there, or @fresh, which becomes it. */
 static struct qcow2_inflated *qcow2_inflated_add(struct qcow2_inflater *inflater,
 						 const struct qcow2_extent *ext,
@@ -190,7 +222,9 @@ static struct qcow2_inflated *qcow2_inflated_add(struct qcow2_inflater *inflater
 
 	spin_lock(&inflater->lock);
 	cluster = qcow2_inflated_find(inflater, ext);
-	if (!cluster) {
+	if (cluster) {
+		qcow2_inflater_leave(inflater);
+	} else {
 		qcow2_inflated_evict(inflater, qcow2_inflated_max(ext->layer),
 				     &victims);
 		list_add(&fresh->node, &inflater->clusters);
@@ -219,10 +253,13 @@ static void qcow2_inflated_put(struct qcow2_inflater *inflater,
 	bool gone = false;
 
 	spin_lock(&inflater->lock);
-	if (!--cluster->users && cluster->error) {
+	if (!--cluster->users) {
+		qcow2_inflater_leave(inflater);
+		gone = cluster->error;
+	}
+	if (gone) {
 		list_del(&cluster->node);
 		inflater->nr--;
-		gone = true;
 	}
 	spin_unlock(&inflater->lock);
 	if (gone)
@@ -238,9 +275,14 @@ static struct qcow2_inflated *qcow2_inflated_get(struct qcow2_inflater *inflater
 	cluster = qcow2_inflated_find(inflater, ext);
 	spin_unlock(&inflater->lock);
 	if (!cluster) {
+		wait_event(inflater->wait, qcow2_inflater_enter(inflater, ext->layer));
 		fresh = qcow2_inflated_alloc(ext);
-		if (!fresh)
+		if (!fresh) {
+			spin_lock(&inflater->lock);
+			qcow2_inflater_leave(inflater);
+			spin_unlock(&inflater->lock);
 			return NULL;
+		}
 		cluster = qcow2_inflated_add(inflater, ext, fresh);
 		if (cluster == fresh) {
 			qcow2_inflated_done(inflater, cluster,
@@ -293,6 +335,7 @@ void qcow2_inflater_init(struct qcow2_inflater *inflater)
 	INIT_LIST_HEAD(&inflater->clusters);
 	init_waitqueue_head(&inflater->wait);
 	inflater->nr = 0;
+	inflater->nr_used = 0;
 }
 
 /**

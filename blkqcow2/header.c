@@ -15,6 +15,7 @@
  *
  * each durably. An image that is only read keeps its header.
  */
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/unaligned.h>
 #include "qcow2.h"
@@ -26,6 +27,9 @@
 #define QCOW2_BITMAP_FLAGS	12
 
 #define QCOW2_BITMAP_IN_USE	BIT(0)
+
+/* The directory is read in such pieces: two blocks of any file and more. */
+#define QCOW2_BITMAPS_PIECE	SZ_32K
 
 /**
  * qcow2_layer_patch() - change a few bytes of a layer's file
@@ -101,42 +105,93 @@ int qcow2_header_reftable(struct qcow2_image *image, u64 host, u32 clusters)
 	return ret;
 }
 
-/* The entry at @pos of the bitmap directory, which ends at @end. */
-static int qcow2_bitmap_mark(struct qcow2_layer *layer, u64 *pos, u64 end)
-{
-	u8 raw[QCOW2_BITMAP_ENTRY_MIN];
-	u32 flags, bytes;
-	int ret;
+/**
+ * struct qcow2_bitmaps_walk - the way through the bitmap directory
+ * @layer: whose directory it is
+ * @mark: mark the bitmaps as in use; else only look whether it is valid
+ * @left: entries that are left
+ * @pos: host offset of the next one
+ * @end: and of the end of the directory
+ */
+struct qcow2_bitmaps_walk {
+	struct qcow2_layer *layer;
+	bool mark;
+	u32 left;
+	u64 pos;
+	u64 end;
+};
 
-	if (end - *pos < sizeof(raw))
-		return -EUCLEAN;
-	ret = qcow2_layer_read(layer, *pos, raw, sizeof(raw));
-	if (ret)
-		return ret;
-	bytes = qcow2_bitmap_entry_bytes(raw, end - *pos);
-	if (!bytes)
-		return -EUCLEAN;
-	flags = get_unaligned_be32(raw + QCOW2_BITMAP_FLAGS);
-	if (!(flags & QCOW2_BITMAP_IN_USE)) {
-		put_unaligned_be32(flags | QCOW2_BITMAP_IN_USE, raw);
-		ret = qcow2_layer_patch(layer, *pos + QCOW2_BITMAP_FLAGS, raw,
-					sizeof(u32));
+/*
+ * The entries whose fixed part lies in @piece, which is what the file has from
+ * @start to @stop. Return whether any of them has changed, or a negative errno.
+ */
+static int qcow2_bitmaps_piece(struct qcow2_bitmaps_walk *walk, u8 *piece,
+			       u64 start, u64 stop)
+{
+	bool changed = false;
+
+	while (walk->left && walk->pos + QCOW2_BITMAP_ENTRY_MIN <= stop) {
+		u8 *entry = piece + (walk->pos - start);
+		u64 bytes = qcow2_bitmap_entry_bytes(entry, walk->end - walk->pos);
+		u32 flags = get_unaligned_be32(entry + QCOW2_BITMAP_FLAGS);
+
+		if (!bytes)
+			return -EUCLEAN;
+		if (walk->mark && !(flags & QCOW2_BITMAP_IN_USE)) {
+			put_unaligned_be32(flags | QCOW2_BITMAP_IN_USE,
+					   entry + QCOW2_BITMAP_FLAGS);
+			changed = true;
+		}
+		walk->pos += bytes;
+		walk->left--;
 	}
-	*pos += bytes;
+	return changed;
+}
+
+/* One piece of the directory after the other, read and written as a whole. */
+static int qcow2_bitmaps_walk(struct qcow2_bitmaps_walk *walk, u8 *piece)
+{
+	struct qcow2_file *file = &walk->layer->meta;
+	u32 align = file->direct ? file->dio_align : QCOW2_SECTOR_BYTES;
+	int ret = 0;
+
+	while (walk->left && !ret) {
+		u64 start = round_down(walk->pos, (u64)align);
+		size_t n = min_t(u64, round_up(walk->end - start, (u64)align),
+				 QCOW2_BITMAPS_PIECE);
+
+		if (walk->end - walk->pos < QCOW2_BITMAP_ENTRY_MIN)
+			return -EUCLEAN;
+		ret = qcow2_io_buf(file, ITER_DEST, start, piece, n);
+		if (!ret)
+			ret = qcow2_bitmaps_piece(walk, piece, start,
+						  min(start + n, walk->end));
+		if (ret > 0)
+			ret = qcow2_io_buf(file, ITER_SOURCE, start, piece, n);
+		cond_resched();
+	}
 	return ret;
 }
 
-static int qcow2_bitmaps_mark(struct qcow2_layer *layer)
+static int qcow2_bitmaps_each(struct qcow2_layer *layer, bool mark)
 {
 	const struct qcow2_bitmaps *bitmaps = &layer->bitmaps;
-	u64 pos = bitmaps->offset, end = pos + bitmaps->bytes;
-	u32 i;
-	int ret = 0;
+	struct qcow2_bitmaps_walk walk = {
+		.layer = layer,
+		.mark = mark,
+		.left = bitmaps->nr,
+		.pos = bitmaps->offset,
+		.end = bitmaps->offset + bitmaps->bytes,
+	};
+	u8 *piece = kmalloc(QCOW2_BITMAPS_PIECE, GFP_NOIO);
+	int ret;
 
-	for (i = 0; i < bitmaps->nr && !ret; i++)
-		ret = qcow2_bitmap_mark(layer, &pos, end);
+	if (!piece)
+		return -ENOMEM;
+	ret = qcow2_bitmaps_walk(&walk, piece);
+	kfree(piece);
 	if (ret == -EUCLEAN) {
-		qcow2_image_corrupt(layer, "bitmap directory", pos);
+		qcow2_image_corrupt(layer, "bitmap directory", walk.pos);
 		ret = -EIO;
 	}
 	return ret;
@@ -154,11 +209,15 @@ static int qcow2_first_write(struct qcow2_image *image)
 			   (image->lazy ? QCOW2_INCOMPAT_DIRTY : 0);
 	int ret = 0;
 
-	if (autoclear != image->autoclear || incompatible != image->incompatible)
+	/* Nothing is written if the directory is not what it is said to be. */
+	if (bitmaps)
+		ret = qcow2_bitmaps_each(layer, false);
+	if (!ret && (autoclear != image->autoclear ||
+		     incompatible != image->incompatible))
 		ret = qcow2_header_features(image, incompatible, autoclear);
 	if (ret || !bitmaps)
 		return ret;
-	ret = qcow2_bitmaps_mark(layer);
+	ret = qcow2_bitmaps_each(layer, true);
 	if (!ret)
 		ret = qcow2_io_flush(&layer->meta);
 	if (!ret)

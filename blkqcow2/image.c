@@ -334,6 +334,8 @@ static int qcow2_open_layers(struct qcow2_image *image, struct qcow2_err *err)
 		      active->header.compatible & QCOW2_COMPAT_LAZY_REFCOUNTS;
 	ret = qcow2_alloc_open(image, image->dev->cache_bytes /
 			       QCOW2_REFCOUNT_SHARE, err);
+	if (!ret && image->writable)
+		ret = qcow2_overlap_open(image, err);
 	if (ret)
 		qcow2_name_layer(err, active);
 	return ret;
@@ -400,11 +402,12 @@ struct qcow2_image *qcow2_image_open(struct qcow2_dev *dev,
 	mutex_init(&image->alloc.lock);
 	mutex_init(&image->alloc.grow_lock);
 	xa_init(&image->alloc.resting);
+	qcow2_overlap_init(&image->overlap);
 	for (i = 0; i < chain->nr; i++)
 		qcow2_cache_init(&image->layers[i].l2, &image->layers[i],
-				 qcow2_l2_host);
+				 qcow2_l2_host, qcow2_overlap_slice);
 	qcow2_cache_init(&image->alloc.blocks, qcow2_active(image),
-			 qcow2_refcount_host);
+			 qcow2_refcount_host, NULL);
 	ret = qcow2_epochs_init(image);
 	if (ret) {
 		kvfree(image);
@@ -467,6 +470,7 @@ void qcow2_image_close(struct qcow2_image *image)
 	qcow2_pools_exit(image);
 	qcow2_inflater_exit(&image->inflater);
 	qcow2_alloc_close(image);
+	qcow2_overlap_exit(&image->overlap);
 	for (i = 0; i < image->chain->nr; i++)
 		qcow2_layer_close(&image->layers[i]);
 	for (i = 0; i < image->locked; i++) {

@@ -130,8 +130,7 @@ static void qcow2_l1_set(struct qcow2_image *image, u32 index, u64 host,
 	struct qcow2_layer *layer = qcow2_active(image);
 
 	spin_lock_irq(&layer->l2.lock);
-	WRITE_ONCE(layer->l1.entries[index],
-		   cpu_to_be64(host | QCOW2_ENTRY_COPIED));
+	qcow2_overlap_set(image, &layer->l1, index, host | QCOW2_ENTRY_COPIED);
 	qcow2_table_mark(&layer->l1, index, layer->l2.slice_bits);
 	if (old)
 		qcow2_note_freed(image, old);
@@ -195,14 +194,13 @@ static int qcow2_l2_own(struct qcow2_image *image, u32 index)
 {
 	struct qcow2_layer *layer = qcow2_active(image);
 	u64 raw = be64_to_cpu(READ_ONCE(layer->l1.entries[index]));
-	u64 host = raw & QCOW2_ENTRY_OFFSET;
+	u32 slices_bits = layer->l2_bits - qcow2_l2_slice_bits(layer);
+	s64 host = qcow2_l2_host(layer, (u64)index << slices_bits);
 	u64 refcount;
 	int ret;
 
-	if (!qcow2_l1_valid(raw, layer->cluster_bits)) {
-		qcow2_image_corrupt(layer, "L1 entry", index);
-		return -EIO;
-	}
+	if (host < 0)
+		return host;
 	if (!host)
 		return qcow2_l2_new(image, index, 0);
 	if (raw & QCOW2_ENTRY_COPIED)

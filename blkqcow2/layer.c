@@ -11,6 +11,9 @@
 #include <linux/stat.h>
 #include "qcow2.h"
 
+/* Memory for the L1 tables of all layers. */
+#define QCOW2_MAX_CHAIN_L1_BYTES	SZ_256M
+
 /**
  * qcow2_bounce_alloc() - a buffer for direct I/O, large if it can be had
  * @len: in: bytes wanted, a power of two; out: bytes given, at least a page
@@ -95,6 +98,8 @@ void qcow2_table_free(struct qcow2_table *table)
 {
 	kvfree(table->entries);
 	bitmap_free(table->dirty);
+	kvfree(table->index.chains);
+	kvfree(table->index.next);
 	memset(table, 0, sizeof(*table));
 }
 
@@ -255,22 +260,98 @@ static int qcow2_check_ends(struct qcow2_layer *layer, struct qcow2_err *err)
 	return 0;
 }
 
-/* The first write changes the directory in place. */
-static int qcow2_check_bitmap_place(struct qcow2_layer *layer,
-				    struct qcow2_err *err)
+static int qcow2_check_bitmap_end(struct qcow2_layer *layer,
+				  struct qcow2_err *err)
 {
 	struct qcow2_bitmaps *bitmaps = &layer->bitmaps;
-	u64 first = bitmaps->offset >> layer->cluster_bits;
-	u64 nr = DIV_ROUND_UP_ULL(bitmaps->bytes, qcow2_cluster_size(layer));
 
-	if (!bitmaps->nr || layer->index)
-		return 0;
-	if (bitmaps->offset + bitmaps->bytes > layer->meta.size)
+	if (bitmaps->nr && bitmaps->offset + bitmaps->bytes > layer->meta.size)
 		return qcow2_fail(err, -EINVAL,
 				  "bitmap directory lies beyond the end of the file (truncated image?)");
-	if (qcow2_alloc_is_static(layer->image, first, nr))
+	return 0;
+}
+
+/* The entry of the snapshot table at @pos, whose begin is @entry. */
+static int qcow2_read_snapshot(struct qcow2_layer *layer, const void *entry,
+			       u64 *pos, struct qcow2_err *err)
+{
+	struct qcow2_header *h = &layer->header;
+	struct qcow2_snapshot snapshot;
+	int ret;
+
+	ret = qcow2_snapshot_decode(entry, h, &snapshot, err);
+	if (ret)
+		return ret;
+	if (snapshot.l1_entries && snapshot.l1_offset +
+	    (u64)snapshot.l1_entries * 8 > layer->meta.size)
 		return qcow2_fail(err, -EINVAL,
-				  "bitmap directory overlaps other metadata");
+				  "L1 table of a snapshot lies beyond the end of the file (truncated image?)");
+	*pos += snapshot.bytes;
+	if (*pos > layer->meta.size)
+		return qcow2_fail(err, -EINVAL,
+				  "snapshot table lies beyond the end of the file (truncated image?)");
+	layer->snapshots_bytes = *pos - h->snapshots_offset;
+	if (layer->snapshots_bytes > QCOW2_MAX_SNAPSHOTS_BYTES)
+		return qcow2_fail(err, -EFBIG, "snapshot table is larger than 64 MiB");
+	*pos = round_up(*pos, 8);
+	if (!layer->index && layer->image->writable)
+		qcow2_overlap_snapshot(layer, &snapshot);
+	return 0;
+}
+
+/* Piece by piece: a piece begins with an entry. */
+static int qcow2_walk_snapshots(struct qcow2_layer *layer, void *piece,
+				size_t bytes, struct qcow2_err *err)
+{
+	u64 pos = layer->header.snapshots_offset, start = 0, end = 0;
+	u32 i;
+	int ret = 0;
+
+	for (i = 0; i < layer->header.nr_snapshots && !ret; i++) {
+		if (pos + QCOW2_SNAPSHOT_MIN > end) {
+			start = pos;
+			end = pos + bytes;
+			ret = qcow2_layer_read(layer, start, piece, bytes);
+			if (ret)
+				return qcow2_fail(err, ret,
+						  "cannot read the snapshot table (error %d)",
+						  ret);
+			cond_resched();
+		}
+		ret = qcow2_read_snapshot(layer, piece + (pos - start), &pos, err);
+	}
+	return ret;
+}
+
+static int qcow2_read_snapshots(struct qcow2_layer *layer, struct qcow2_err *err)
+{
+	u32 nr = layer->header.nr_snapshots;
+	size_t bytes = QCOW2_BOUNCE_BYTES;
+	void *piece;
+	int ret;
+
+	if (!nr)
+		return 0;
+	piece = qcow2_bounce_alloc(&bytes);
+	if (!piece)
+		return qcow2_fail(err, -ENOMEM, "not enough memory");
+	ret = layer->index ? 0 :
+	      qcow2_overlap_snapshots(&layer->image->overlap, nr);
+	if (ret)
+		qcow2_fail(err, ret, "not enough memory for %u snapshots", nr);
+	else
+		ret = qcow2_walk_snapshots(layer, piece, bytes, err);
+	kfree(piece);
+	return ret;
+}
+
+/* Each is bounded, but there may be many layers. */
+static int qcow2_count_l1(struct qcow2_layer *layer, struct qcow2_err *err)
+{
+	layer->image->l1_bytes += (u64)layer->header.l1_entries * 8;
+	if (layer->image->l1_bytes > QCOW2_MAX_CHAIN_L1_BYTES)
+		return qcow2_fail(err, -EFBIG,
+				  "L1 tables of the chain are larger than 256 MiB in all");
 	return 0;
 }
 
@@ -329,7 +410,11 @@ static int qcow2_open_qcow2(struct qcow2_layer *layer, bool writable,
 	if (!ret)
 		ret = qcow2_read_extensions(layer, err);
 	if (!ret)
-		ret = qcow2_check_bitmap_place(layer, err);
+		ret = qcow2_check_bitmap_end(layer, err);
+	if (!ret)
+		ret = qcow2_read_snapshots(layer, err);
+	if (!ret)
+		ret = qcow2_count_l1(layer, err);
 	if (ret)
 		return ret;
 	qcow2_cache_size(&layer->l2,

@@ -56,10 +56,10 @@ s64 qcow2_l2_host(struct qcow2_layer *layer, u64 key)
 	u64 table = raw & QCOW2_ENTRY_OFFSET;
 
 	if (!qcow2_l1_valid(raw, layer->cluster_bits) ||
-	    (table && (table >= qcow2_layer_end(layer) ||
+	    (table && (table + qcow2_cluster_size(layer) > qcow2_layer_end(layer) ||
 		       (layer->index == 0 && layer->image->writable &&
-			qcow2_alloc_is_static(layer->image,
-					      table >> layer->cluster_bits, 1))))) {
+			qcow2_overlaps_table(layer->image,
+					     table >> layer->cluster_bits))))) {
 		qcow2_image_corrupt(layer, "L1 entry", guest);
 		return -EIO;
 	}
@@ -160,16 +160,19 @@ static u64 qcow2_sub_extent(struct qcow2_layer *layer,
 	return subs << qcow2_sub_bits(layer);
 }
 
-/* No cluster that may be written or freed holds metadata that never moves. */
-static int qcow2_check_static(struct qcow2_layer *layer, u64 guest, u64 host,
-			      u64 bytes)
+/*
+ * No cluster that may be written or freed holds metadata. Whether anything in
+ * the slice does has been looked up when it was read.
+ */
+static int qcow2_check_overlap(struct qcow2_layer *layer,
+			       struct qcow2_slice *slice, u64 guest, u64 host,
+			       u64 bytes)
 {
 	u64 clusters = (qcow2_in_cluster(layer, host) + bytes +
 			qcow2_cluster_size(layer) - 1) >> layer->cluster_bits;
 
-	if (layer->index || !layer->image->writable ||
-	    !qcow2_alloc_is_static(layer->image, host >> layer->cluster_bits,
-				   clusters))
+	if (likely(!test_bit(QCOW2_SLICE_SUSPECT, &slice->flags)) ||
+	    !qcow2_overlaps(layer->image, host >> layer->cluster_bits, clusters))
 		return 0;
 	qcow2_image_corrupt(layer, "L2 entry names metadata", guest);
 	return -EIO;
@@ -179,7 +182,8 @@ static int qcow2_check_static(struct qcow2_layer *layer, u64 guest, u64 host,
  * The last cluster of a file may be cut short; it continues with zeroes. One
  * that begins beyond the end of the file does not exist.
  */
-static int qcow2_check_bounds(struct qcow2_layer *layer, u64 guest,
+static int qcow2_check_bounds(struct qcow2_layer *layer,
+			      struct qcow2_slice *slice, u64 guest,
 			      struct qcow2_extent *ext)
 {
 	u64 end = round_up(qcow2_layer_end(layer), qcow2_cluster_size(layer));
@@ -193,7 +197,7 @@ static int qcow2_check_bounds(struct qcow2_layer *layer, u64 guest,
 		}
 		ext->len = min(ext->len, end - ext->host);
 	}
-	return qcow2_check_static(layer, guest, ext->host, ext->len);
+	return qcow2_check_overlap(layer, slice, guest, ext->host, ext->len);
 }
 
 /* In an external data file everything has its place, and belongs to nobody else. */
@@ -270,13 +274,13 @@ static int qcow2_map_slice(struct qcow2_layer *layer, struct qcow2_slice *slice,
 	ext->host = e.host;
 	ext->durable = qcow2_slice_durable(layer, slice, guest);
 	if (e.kind == QCOW2_COMPRESSED)
-		return qcow2_check_static(layer, guest, e.host, e.bytes);
+		return qcow2_check_overlap(layer, slice, guest, e.host, e.bytes);
 	if (!qcow2_has_host(e.kind))
 		return 0;
 	ext->host += in_cluster;
 	return qcow2_is_external(&layer->header) ?
 	       qcow2_check_external(layer, guest, ext) :
-	       qcow2_check_bounds(layer, guest, ext);
+	       qcow2_check_bounds(layer, slice, guest, ext);
 }
 
 static int qcow2_map_qcow2(struct qcow2_layer *layer, u64 guest, u64 len,

@@ -12,6 +12,7 @@
  *	  image->header_lock	changes the header; sleeps, held over I/O
  *	    alloc->lock		refcounts in memory, cursor; sleeps, no I/O
  *	      cache->lock	cached tables' entries, dirty and clock lists; irq
+ *	        overlap->lock	where metadata lies, entries that name it; irq
  *	      ranges->lock	locked ranges and who waits for them; irq
  *	      commit->lock	who waits for a commit; irq
  *
@@ -64,6 +65,7 @@ enum {
 	QCOW2_SLICE_DIRTY,		/* on cache->dirty, changed since snapshot */
 	QCOW2_SLICE_WRITEBACK,		/* a commit is writing a snapshot of it */
 	QCOW2_SLICE_USED,		/* looked up since the clock hand passed */
+	QCOW2_SLICE_SUSPECT,		/* an entry names metadata; see overlap.c */
 };
 
 /**
@@ -93,6 +95,7 @@ struct qcow2_slice {
  * @layer: whose tables they are
  * @host: host offset of a slice, by its key; 0 if the table does not exist,
  *	a negative errno if what leads to it is invalid. Called without locks
+ * @look: sees a slice that has been read before anybody else does; or NULL
  * @slices: by key; read under RCU
  * @slice_bits: log2 of a slice's bytes
  * @lock: protects the lists, and the entries of L2 slices
@@ -105,6 +108,7 @@ struct qcow2_slice {
 struct qcow2_cache {
 	struct qcow2_layer *layer;
 	s64 (*host)(struct qcow2_layer *layer, u64 key);
+	void (*look)(struct qcow2_layer *layer, struct qcow2_slice *slice);
 	struct xarray slices;
 	u32 slice_bits;
 	spinlock_t lock; /* lists, entries of L2 slices */
@@ -116,7 +120,9 @@ struct qcow2_cache {
 };
 
 void qcow2_cache_init(struct qcow2_cache *cache, struct qcow2_layer *layer,
-		      s64 (*host)(struct qcow2_layer *layer, u64 key));
+		      s64 (*host)(struct qcow2_layer *layer, u64 key),
+		      void (*look)(struct qcow2_layer *layer,
+				   struct qcow2_slice *slice));
 void qcow2_cache_size(struct qcow2_cache *cache, u32 slice_bits, u64 max_bytes);
 void qcow2_cache_destroy(struct qcow2_cache *cache);
 struct qcow2_slice *qcow2_cache_peek(struct qcow2_cache *cache, u64 key);
@@ -138,12 +144,27 @@ static inline bool qcow2_cache_is_crowded(const struct qcow2_cache *cache)
 /* ---- layer.c ---- */
 
 /**
+ * struct qcow2_index - finds a table's entries by the cluster that they name
+ * @chains: for each value of the hash, the number of the first entry plus one
+ * @next: for each entry, the number of the next one in its chain plus one
+ * @bits: log2 of how many chains there are
+ * @factor: of the hash
+ */
+struct qcow2_index {
+	u32 *chains;
+	u32 *next;
+	u32 bits;
+	u64 factor;
+};
+
+/**
  * struct qcow2_table - a table that is in memory as a whole (L1, refcounts)
  * @entries: as they are on disk
  * @host: host offset of the table
  * @nr: entries
  * @nr_blocks: slice-sized blocks that hold them
  * @dirty: a bit for each slice-sized block that the next commit writes
+ * @index: of a table that may be written; under overlap.lock
  */
 struct qcow2_table {
 	__be64 *entries;
@@ -151,6 +172,7 @@ struct qcow2_table {
 	u32 nr;
 	u32 nr_blocks;
 	unsigned long *dirty;
+	struct qcow2_index index;
 };
 
 /**
@@ -187,6 +209,7 @@ struct qcow2_file {
  * @size: virtual size in bytes, whole sectors; of a raw layer rounded up
  * @header: qcow2 only
  * @bitmaps: where its persistent bitmaps are
+ * @snapshots_bytes: length of its snapshot table
  * @cluster_bits: log2 of the cluster size
  * @entry_bits: log2 of the bytes of an L2 entry
  * @l2_bits: log2 of the entries of an L2 table
@@ -203,6 +226,7 @@ struct qcow2_layer {
 	u64 size;
 	struct qcow2_header header;
 	struct qcow2_bitmaps bitmaps;
+	u64 snapshots_bytes;
 	u32 cluster_bits;
 	u32 entry_bits;
 	u32 l2_bits;
@@ -469,7 +493,6 @@ int qcow2_refcount_lower(struct qcow2_image *image, u64 first, u64 nr,
 			 bool rest);
 int qcow2_refcount_add_block(struct qcow2_image *image, u64 block);
 u64 qcow2_layer_end(struct qcow2_layer *layer);
-bool qcow2_alloc_is_static(struct qcow2_image *image, u64 first, u64 nr);
 int qcow2_image_extend(struct qcow2_image *image, u64 end);
 int qcow2_data_extend(struct qcow2_image *image, u64 end);
 int qcow2_data_zero(struct qcow2_image *image, u64 pos, u64 len, bool unmap);
@@ -482,6 +505,54 @@ struct qcow2_slice *qcow2_refcount_pin(struct qcow2_image *image, u64 cluster);
 void qcow2_refcount_dirty(struct qcow2_image *image, struct qcow2_slice *slice);
 u32 qcow2_refcount_index(struct qcow2_image *image, u64 cluster);
 u64 qcow2_refcount_key(struct qcow2_image *image, u64 cluster);
+
+/* ---- overlap.c: where the active layer's metadata lies ---- */
+
+/* What the header names. */
+enum {
+	QCOW2_FIXED_HEADER,
+	QCOW2_FIXED_L1,
+	QCOW2_FIXED_REFTABLE,
+	QCOW2_FIXED_SNAPSHOTS,
+	QCOW2_FIXED_BITMAPS,
+	QCOW2_FIXED_MOVED,		/* a refcount table that it will name */
+	QCOW2_FIXED_NR,
+};
+
+/* Host clusters from @first up to, without, @end. */
+struct qcow2_span {
+	u64 first;
+	u64 end;
+};
+
+/**
+ * struct qcow2_overlap - what must be neither overwritten nor freed
+ * @lock: protects the rest, and the indices of L1 and the refcount table
+ * @fixed: by QCOW2_FIXED_*; empty ones are all zero
+ * @inactive: L1 tables of snapshots
+ * @nr_inactive: how many they are
+ */
+struct qcow2_overlap {
+	spinlock_t lock; /* everything */
+	struct qcow2_span fixed[QCOW2_FIXED_NR];
+	struct qcow2_span *inactive;
+	u32 nr_inactive;
+};
+
+void qcow2_overlap_init(struct qcow2_overlap *overlap);
+int qcow2_overlap_open(struct qcow2_image *image, struct qcow2_err *err);
+void qcow2_overlap_exit(struct qcow2_overlap *overlap);
+int qcow2_overlap_snapshots(struct qcow2_overlap *overlap, u32 nr);
+void qcow2_overlap_snapshot(struct qcow2_layer *layer,
+			    const struct qcow2_snapshot *snapshot);
+int qcow2_index_build(const struct qcow2_layer *layer, struct qcow2_table *table);
+void qcow2_overlap_set(struct qcow2_image *image, struct qcow2_table *table,
+		       u32 i, u64 raw);
+void qcow2_overlap_grow(struct qcow2_image *image, struct qcow2_table *table);
+void qcow2_overlap_moved(struct qcow2_image *image);
+void qcow2_overlap_slice(struct qcow2_layer *layer, struct qcow2_slice *slice);
+bool qcow2_overlaps(struct qcow2_image *image, u64 first, u64 nr);
+bool qcow2_overlaps_table(struct qcow2_image *image, u64 cluster);
 
 /* ---- epoch.c: which requests were in flight when a cluster was freed ---- */
 
@@ -564,14 +635,16 @@ int qcow2_commit_all(struct qcow2_image *image);
  * struct qcow2_inflater - compressed clusters as what they contain
  * @lock: protects the rest
  * @clusters: &struct qcow2_inflated, the last used one first
- * @wait: for one that is being decompressed
+ * @wait: for one that is being decompressed, or for fewer to be in use
  * @nr: how many there are
+ * @nr_used: how many of them somebody reads, or is about to add
  */
 struct qcow2_inflater {
 	spinlock_t lock; /* everything */
 	struct list_head clusters;
 	wait_queue_head_t wait;
 	unsigned int nr;
+	unsigned int nr_used;
 };
 
 void qcow2_inflater_init(struct qcow2_inflater *inflater);
@@ -617,6 +690,7 @@ struct qcow2_stats {
  * @chain: its files
  * @writable: layer 0 may be written
  * @locked: how many layers' image locks are held
+ * @l1_bytes: that the L1 tables of the layers opened so far have
  * @size: of the disk in bytes, whole logical blocks
  * @block_size: logical block size of the disk
  * @wq: for what may sleep on behalf of a request
@@ -628,6 +702,7 @@ struct qcow2_stats {
  * @clusters: guest clusters being allocated
  * @tables: L2 tables being created or copied
  * @alloc: allocator of layer 0
+ * @overlap: see &struct qcow2_overlap
  * @epochs: see &struct qcow2_epochs
  * @commit: see &struct qcow2_commit
  * @inflater: see &struct qcow2_inflater
@@ -648,6 +723,7 @@ struct qcow2_image {
 	struct qcow2_chain *chain;
 	bool writable;
 	u32 locked;
+	u64 l1_bytes;
 	u64 size;
 	u32 block_size;
 	struct workqueue_struct *wq;
@@ -659,6 +735,7 @@ struct qcow2_image {
 	struct qcow2_ranges clusters;
 	struct qcow2_ranges tables;
 	struct qcow2_alloc alloc;
+	struct qcow2_overlap overlap;
 	struct qcow2_epochs epochs;
 	struct qcow2_commit commit;
 	struct qcow2_inflater inflater;

@@ -322,7 +322,7 @@ static int qcow2_check_bitmaps(const u8 *p, u32 len,
  *
  * Return: bytes, padding included, or 0 if it does not fit.
  */
-u32 qcow2_bitmap_entry_bytes(const void *entry, u64 left)
+u64 qcow2_bitmap_entry_bytes(const void *entry, u64 left)
 {
 	const u8 *p = entry;
 	u64 bytes = QCOW2_BITMAP_ENTRY_MIN + (u64)get_unaligned_be16(p + 18) +
@@ -377,6 +377,46 @@ int qcow2_header_check_extensions(const void *buf, size_t len,
 	return 0;
 }
 
+/**
+ * qcow2_snapshot_decode() - decode and validate an entry of the snapshot table
+ * @entry: its first QCOW2_SNAPSHOT_MIN bytes
+ * @h: header of the image
+ * @snapshot: the result
+ * @err: receives the reason in words
+ *
+ * The caller compares offsets with the file's size.
+ *
+ * Return: 0, -EINVAL or -EFBIG.
+ */
+int qcow2_snapshot_decode(const void *entry, const struct qcow2_header *h,
+			  struct qcow2_snapshot *snapshot, struct qcow2_err *err)
+{
+	const u8 *p = entry;
+	u32 extra = get_unaligned_be32(p + 36);
+
+	snapshot->l1_offset = get_unaligned_be64(p);
+	snapshot->l1_entries = get_unaligned_be32(p + 8);
+	if (extra > QCOW2_SNAPSHOT_MAX_EXTRA)
+		return qcow2_fail(err, -EFBIG,
+				  "snapshot has %u bytes of extra data", extra);
+	if (h->version >= 3 && extra < QCOW2_SNAPSHOT_MIN_EXTRA)
+		return qcow2_fail(err, -EINVAL,
+				  "snapshot has only %u bytes of extra data", extra);
+	if ((u64)snapshot->l1_entries * 8 > QCOW2_MAX_L1_BYTES)
+		return qcow2_fail(err, -EFBIG,
+				  "L1 table of a snapshot is larger than 32 MiB");
+	if (snapshot->l1_entries &&
+	    (!snapshot->l1_offset ||
+	     !qcow2_table_fits(snapshot->l1_offset, (u64)snapshot->l1_entries * 8,
+			       h->cluster_bits)))
+		return qcow2_fail(err, -EINVAL,
+				  "L1 table offset 0x%llx of a snapshot is invalid",
+				  (unsigned long long)snapshot->l1_offset);
+	snapshot->bytes = QCOW2_SNAPSHOT_MIN + extra + get_unaligned_be16(p + 12) +
+			  get_unaligned_be16(p + 14);
+	return 0;
+}
+
 static struct qcow2_entry qcow2_compressed_decode(u64 raw, u32 cluster_bits)
 {
 	u32 shift = 62 - (cluster_bits - 8);
@@ -426,7 +466,7 @@ struct qcow2_entry qcow2_l2_decode(const struct qcow2_header *h, u64 raw,
 				   u64 bitmap)
 {
 	struct qcow2_entry e = { .kind = QCOW2_INVALID };
-	bool extended = qcow2_is_extended(h);
+	bool extended = qcow2_is_extended(h), here;
 
 	if (raw & QCOW2_ENTRY_COMPRESSED) {
 		if (qcow2_is_external(h) || (extended && bitmap))
@@ -439,17 +479,14 @@ struct qcow2_entry qcow2_l2_decode(const struct qcow2_header *h, u64 raw,
 		return e;
 	if (extended)
 		return qcow2_extended_decode(h, raw, bitmap, e);
-	if (raw & QCOW2_ENTRY_ZERO) {
-		if (h->version >= 3)
-			e.kind = e.host || (qcow2_is_external(h) && e.copied) ?
-				 QCOW2_ZERO_ALLOC : QCOW2_ZERO_PLAIN;
-		return e;
-	}
 	/* In a data file of its own a cluster may lie at offset 0. */
-	if (e.host || (qcow2_is_external(h) && e.copied))
-		e.kind = QCOW2_DATA;
-	else if (!e.copied)
-		e.kind = QCOW2_UNALLOCATED;
+	here = e.host || (qcow2_is_external(h) && e.copied);
+	if ((e.copied && !here) || (raw & QCOW2_ENTRY_ZERO && h->version < 3))
+		return e;
+	if (raw & QCOW2_ENTRY_ZERO)
+		e.kind = here ? QCOW2_ZERO_ALLOC : QCOW2_ZERO_PLAIN;
+	else
+		e.kind = here ? QCOW2_DATA : QCOW2_UNALLOCATED;
 	return e;
 }
 

@@ -25,7 +25,10 @@
 #define QCOW2_MAX_REFTABLE_BYTES	(8U << 20)
 #define QCOW2_MAX_SNAPSHOTS		65536U
 #define QCOW2_MAX_BACKING_NAME		1023U
+#define QCOW2_MAX_SNAPSHOTS_BYTES	(64U << 20)
 #define QCOW2_SNAPSHOT_MIN		40U
+#define QCOW2_SNAPSHOT_MIN_EXTRA	16U
+#define QCOW2_SNAPSHOT_MAX_EXTRA	1024U
 #define QCOW2_BITMAP_ENTRY_MIN		24U
 #define QCOW2_MAX_BITMAPS		65535U
 #define QCOW2_MAX_BITMAP_DIRECTORY	(1024U * QCOW2_MAX_BITMAPS)
@@ -116,6 +119,18 @@ struct qcow2_bitmaps {
 	u64 bytes;
 };
 
+/**
+ * struct qcow2_snapshot - an entry of the snapshot table
+ * @l1_offset: host offset of its L1 table
+ * @l1_entries: entries in that table
+ * @bytes: length of the entry, without the padding before the next one
+ */
+struct qcow2_snapshot {
+	u64 l1_offset;
+	u32 l1_entries;
+	u32 bytes;
+};
+
 /* What an L2 entry says about its cluster, or about a part of it. */
 enum qcow2_kind {
 	QCOW2_UNALLOCATED,
@@ -146,7 +161,9 @@ int qcow2_header_check_extensions(const void *buf, size_t len,
 				  const struct qcow2_header *h,
 				  struct qcow2_bitmaps *bitmaps,
 				  struct qcow2_err *err);
-u32 qcow2_bitmap_entry_bytes(const void *entry, u64 left);
+int qcow2_snapshot_decode(const void *entry, const struct qcow2_header *h,
+			  struct qcow2_snapshot *snapshot, struct qcow2_err *err);
+u64 qcow2_bitmap_entry_bytes(const void *entry, u64 left);
 struct qcow2_entry qcow2_l2_decode(const struct qcow2_header *h, u64 raw,
 				   u64 bitmap);
 enum qcow2_kind qcow2_sub_kind(u64 bitmap, u32 sub);

@@ -51,9 +51,9 @@ s64 qcow2_refcount_host(struct qcow2_layer *layer, u64 key)
 		raw = be64_to_cpu(alloc->table.entries[block]);
 	mutex_unlock(&alloc->lock);
 	if (!qcow2_reftable_valid(raw, layer->cluster_bits) ||
-	    raw >= qcow2_layer_end(layer) ||
-	    (raw && qcow2_alloc_is_static(layer->image,
-					  raw >> layer->cluster_bits, 1))) {
+	    (raw && (raw + qcow2_cluster_size(layer) > qcow2_layer_end(layer) ||
+		     qcow2_overlaps_table(layer->image,
+					  raw >> layer->cluster_bits)))) {
 		qcow2_image_corrupt(layer, "refcount table entry", block);
 		return -EIO;
 	}
@@ -170,7 +170,7 @@ int qcow2_refcount_lower(struct qcow2_image *image, u64 first, u64 nr,
 	u64 per_slice = 1ULL << alloc->slice_entries_bits;
 	int ret = 0;
 
-	if (qcow2_alloc_is_static(image, first, nr)) {
+	if (qcow2_overlaps(image, first, nr)) {
 		qcow2_image_corrupt(qcow2_active(image), "metadata is to be freed",
 				    first);
 		return -EIO;
@@ -235,7 +235,7 @@ static int qcow2_claim_clusters(struct qcow2_image *image, u64 first, u64 nr)
 	bool fresh;
 	int ret;
 
-	if (qcow2_alloc_is_static(image, first, nr)) {
+	if (qcow2_overlaps(image, first, nr)) {
 		qcow2_image_corrupt(layer, "metadata without a refcount block",
 				    pos);
 		return -EIO;
@@ -264,7 +264,8 @@ static int qcow2_add_block_in_table(struct qcow2_image *image, u64 block)
 	if (ret)
 		return ret;
 	mutex_lock(&alloc->lock);
-	alloc->table.entries[block] = cpu_to_be64(first << layer->cluster_bits);
+	qcow2_overlap_set(image, &alloc->table, block,
+			  first << layer->cluster_bits);
 	qcow2_table_mark(&alloc->table, block, alloc->blocks.slice_bits);
 	mutex_unlock(&alloc->lock);
 	return 0;
@@ -302,7 +303,7 @@ static int qcow2_plan_table(struct qcow2_image *image, u64 block,
 	}
 }
 
-/* Switch to a table that has been laid out; a commit writes it. */
+/* Switch to a table that is complete; a commit writes it. */
 static void qcow2_switch_table(struct qcow2_image *image,
 			       struct qcow2_table *table, u64 *old_first,
 			       u64 *old_nr)
@@ -311,8 +312,6 @@ static void qcow2_switch_table(struct qcow2_image *image,
 	u32 cluster_bits = qcow2_active(image)->cluster_bits;
 
 	mutex_lock(&alloc->lock);
-	memcpy(table->entries, alloc->table.entries,
-	       alloc->table.nr * sizeof(*table->entries));
 	*old_first = alloc->table.host >> cluster_bits;
 	*old_nr = alloc->moved ?
 		  (u64)alloc->table.nr * 8 >> cluster_bits : 0;
@@ -321,7 +320,7 @@ static void qcow2_switch_table(struct qcow2_image *image,
 		alloc->old_clusters = (u64)alloc->table.nr * 8 >> cluster_bits;
 	}
 	bitmap_set(table->dirty, 0, table->nr_blocks);
-	swap(alloc->table, *table);
+	qcow2_overlap_grow(image, table);
 	alloc->moved = true;
 	mutex_unlock(&alloc->lock);
 }
@@ -343,10 +342,16 @@ static int qcow2_move_table(struct qcow2_image *image, u64 block)
 	if (ret)
 		return ret;
 	table.host = (first + plan.blocks) << layer->cluster_bits;
+	/* Only who holds grow_lock changes it. */
+	memcpy(table.entries, alloc->table.entries,
+	       alloc->table.nr * sizeof(*table.entries));
 	for (i = 0; i < plan.blocks; i++)
 		table.entries[block + i] =
 			cpu_to_be64((first + i) << layer->cluster_bits);
-	ret = qcow2_claim_clusters(image, first, plan.blocks + plan.clusters);
+	ret = qcow2_index_build(layer, &table);
+	if (!ret)
+		ret = qcow2_claim_clusters(image, first,
+					   plan.blocks + plan.clusters);
 	if (!ret)
 		ret = qcow2_refcount_fill(image, first,
 					  plan.blocks + plan.clusters);

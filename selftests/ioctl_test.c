@@ -392,6 +392,14 @@ static void test_data_fd(void)
 	layer.data_fd = -2;
 	begin_attach(&layer, 1);
 	call_words(QCOW2_CTL_ATTACH, EBADF, "data file -2");
+	/* The last byte of the incompatible features. */
+	layer.data_fd = -1;
+	if (pwrite(layer.fd, "\4", 1, 79) != 1)
+		perror(image);
+	begin_attach(&layer, 1);
+	call_words(QCOW2_CTL_ATTACH, EINVAL, "no data file for an image with one");
+	if (pwrite(layer.fd, "", 1, 79) != 1)
+		perror(image);
 	close(layer.fd);
 	close(other);
 }

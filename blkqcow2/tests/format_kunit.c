@@ -306,7 +306,100 @@ static void bitmap_entries(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, qcow2_bitmap_entry_bytes(entry, 4096), 1056U);
 	put_unaligned_be32(0xffffffff, entry + 20);
 	KUNIT_EXPECT_EQ(test, qcow2_bitmap_entry_bytes(entry, 4096), 0U);
+	/* Longer than 4 GiB, in a directory that nobody has bounded. */
+	put_unaligned_be16(0xffff, entry + 18);
+	KUNIT_EXPECT_EQ(test, qcow2_bitmap_entry_bytes(entry, 1ULL << 33),
+			0x100010018ULL);
 }
+
+struct bad_snapshot {
+	const char *what;
+	unsigned int offset;
+	unsigned int bytes;
+	u64 value;
+};
+
+static const struct bad_snapshot bad_snapshots[] = {
+	{ "L1 at 0",			0, 8, 0 },
+	{ "L1 unaligned",		0, 8, 0x50200 },
+	{ "L1 wraps",			0, 8, 0xffffffffffff0000ULL },
+	{ "L1 beyond 2^56",		0, 8, 1ULL << 56 },
+	{ "L1 over 32 MiB",		8, 4, (32 << 20) / 8 + 1 },
+	{ "L1 of 2^32 - 1",		8, 4, 0xffffffff },
+	{ "extra data over 1024",	36, 4, 1025 },
+	{ "extra data of 2^32 - 1",	36, 4, 0xffffffff },
+	{ "extra data under 16",	36, 4, 15 },
+	{ "no extra data",		36, 4, 0 },
+};
+
+/* A snapshot with an ID of 1 and a name of 3 bytes, in version 3. */
+static void good_snapshot(u8 *entry, struct qcow2_header *h)
+{
+	memset(entry, 0, QCOW2_SNAPSHOT_MIN);
+	put_unaligned_be64(0x50000, entry);
+	put_unaligned_be32(2, entry + 8);
+	put_unaligned_be16(1, entry + 12);
+	put_unaligned_be16(3, entry + 14);
+	put_unaligned_be32(24, entry + 36);
+	*h = (struct qcow2_header){ .version = 3, .cluster_bits = 16 };
+}
+
+static void snapshot_good(struct kunit *test)
+{
+	u8 entry[QCOW2_SNAPSHOT_MIN];
+	struct qcow2_snapshot snapshot;
+	struct qcow2_err err = {};
+	struct qcow2_header h;
+
+	good_snapshot(entry, &h);
+	KUNIT_ASSERT_EQ_MSG(test, qcow2_snapshot_decode(entry, &h, &snapshot, &err),
+			    0, "%s", err.text);
+	KUNIT_EXPECT_EQ(test, snapshot.l1_offset, 0x50000ULL);
+	KUNIT_EXPECT_EQ(test, snapshot.l1_entries, 2U);
+	KUNIT_EXPECT_EQ(test, snapshot.bytes, 40U + 24 + 1 + 3);
+	/* The bounds themselves are allowed. */
+	put_unaligned_be32(16, entry + 36);
+	KUNIT_EXPECT_EQ(test, qcow2_snapshot_decode(entry, &h, &snapshot, &err), 0);
+	put_unaligned_be32(1024, entry + 36);
+	put_unaligned_be32((32 << 20) / 8, entry + 8);
+	put_unaligned_be32(0xffffffff, entry + 12);
+	KUNIT_EXPECT_EQ(test, qcow2_snapshot_decode(entry, &h, &snapshot, &err), 0);
+	KUNIT_EXPECT_EQ(test, snapshot.bytes, 40U + 1024 + 65535 + 65535);
+	/* A disk without a size has no L1. */
+	put_unaligned_be64(0, entry);
+	put_unaligned_be32(0, entry + 8);
+	KUNIT_EXPECT_EQ(test, qcow2_snapshot_decode(entry, &h, &snapshot, &err), 0);
+	/* Version 2 had no extra data. */
+	h.version = 2;
+	put_unaligned_be32(0, entry + 36);
+	KUNIT_EXPECT_EQ(test, qcow2_snapshot_decode(entry, &h, &snapshot, &err), 0);
+	put_unaligned_be32(1025, entry + 36);
+	KUNIT_EXPECT_NE(test, qcow2_snapshot_decode(entry, &h, &snapshot, &err), 0);
+}
+
+static void snapshot_bad(struct kunit *test)
+{
+	const struct bad_snapshot *bad = test->param_value;
+	u8 entry[QCOW2_SNAPSHOT_MIN];
+	struct qcow2_snapshot snapshot;
+	struct qcow2_err err = {};
+	struct qcow2_header h;
+
+	good_snapshot(entry, &h);
+	if (bad->bytes == 8)
+		put_unaligned_be64(bad->value, entry + bad->offset);
+	else
+		put_unaligned_be32(bad->value, entry + bad->offset);
+	KUNIT_EXPECT_LT(test, qcow2_snapshot_decode(entry, &h, &snapshot, &err), 0);
+	KUNIT_EXPECT_GT(test, err.len, 0UL);
+}
+
+static void bad_snapshot_desc(const struct bad_snapshot *bad, char *desc)
+{
+	strscpy(desc, bad->what, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(bad_snapshot, bad_snapshots, bad_snapshot_desc);
 
 /* A standard entry of an image of that version and cluster size. */
 static struct qcow2_entry l2(u64 raw, u32 version, u32 cluster_bits)
@@ -346,6 +439,7 @@ static void l2_entries(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, l2(0x50200, 3, 16).kind, QCOW2_INVALID);
 	KUNIT_EXPECT_EQ(test, l2(1ULL << 63, 3, 16).kind,
 			QCOW2_INVALID);
+	KUNIT_EXPECT_EQ(test, l2(1ULL << 63 | 1, 3, 16).kind, QCOW2_INVALID);
 	KUNIT_EXPECT_EQ(test, l2(0x50002, 3, 16).kind, QCOW2_INVALID);
 	KUNIT_EXPECT_EQ(test, l2(0x50100, 3, 16).kind, QCOW2_INVALID);
 	KUNIT_EXPECT_EQ(test, l2(0x0100000000050000ULL, 3, 16).kind,
@@ -547,6 +641,8 @@ static struct kunit_case qcow2_format_cases[] = {
 	KUNIT_CASE(header_features),
 	KUNIT_CASE(header_bitmaps),
 	KUNIT_CASE(bitmap_entries),
+	KUNIT_CASE(snapshot_good),
+	KUNIT_CASE_PARAM(snapshot_bad, bad_snapshot_gen_params),
 	KUNIT_CASE(l2_entries),
 	KUNIT_CASE(l2_compressed),
 	KUNIT_CASE(l2_extended),
