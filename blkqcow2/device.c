@@ -147,6 +147,9 @@ static void qcow2_dev_fail_work(struct work_struct *work)
 
 	if (dev->disk && READ_ONCE(dev->state) != QCOW2_STATE_DETACHING)
 		set_disk_ro(dev->disk, true);
+	/* What waits for space to write is not to wait for ever. */
+	if (dev->disk)
+		qcow2_disk_unpark(dev);
 	qcow2_dev_unlock(dev, noio);
 	qcow2_dev_put(dev);
 }
