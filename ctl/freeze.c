@@ -63,9 +63,7 @@ static const struct option freeze_options[] = {
 	COMMON_LONG
 };
 
-static const struct option thaw_options[] = { COMMON_LONG };
-
-static const struct option resume_options[] = { COMMON_LONG };
+static const struct option plain_options[] = { COMMON_LONG };
 
 /*
  * The kernel names a file that was deleted or replaced ("mv new old") "old
@@ -298,19 +296,29 @@ static int run_freeze(const struct command *self, int argc, char **argv)
 	return ret ? EXIT_FAILED : EXIT_OK;
 }
 
-static int run_thaw(const struct command *self, int argc, char **argv)
+/* A command whose only argument is its device: -1 to go on, or an exit status. */
+static int plain_device(const struct command *self, int argc, char **argv,
+			struct control *control, int *index)
 {
-	struct control control;
-	struct message why;
-	int c, index, ret, status;
+	int c, status;
 
-	while ((c = getopt_long(argc, argv, COMMON_SHORT, thaw_options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, COMMON_SHORT, plain_options, NULL)) != -1) {
 		status = common_option(self, c);
 		if (status >= 0)
 			return status;
 	}
-	status = open_device(argv + optind, &control, &index);
-	if (status)
+	status = open_device(argv + optind, control, index);
+	return status ? status : -1;
+}
+
+static int run_thaw(const struct command *self, int argc, char **argv)
+{
+	struct control control;
+	struct message why;
+	int index, ret, status;
+
+	status = plain_device(self, argc, argv, &control, &index);
+	if (status >= 0)
 		return status;
 	ret = device_thaw(&control, index, &why);
 	if (ret)
@@ -323,15 +331,10 @@ static int run_resume(const struct command *self, int argc, char **argv)
 {
 	struct qcow2_ctl_resume arg = { 0 };
 	struct control control;
-	int c, index, ret, status;
+	int index, ret, status;
 
-	while ((c = getopt_long(argc, argv, COMMON_SHORT, resume_options, NULL)) != -1) {
-		status = common_option(self, c);
-		if (status >= 0)
-			return status;
-	}
-	status = open_device(argv + optind, &control, &index);
-	if (status)
+	status = plain_device(self, argc, argv, &control, &index);
+	if (status >= 0)
 		return status;
 	arg.index = index;
 	ret = control_call(&control, QCOW2_CTL_RESUME, &arg.head);

@@ -344,6 +344,29 @@ disk_4k()
 	cd host
 }
 
+# slow_disk: a file system on a disk that can be made slow, and into it.
+slow_disk()
+{
+	truncate -s 2G slow
+	slow_loop=$(losetup -f --show slow)
+	modprobe dm-delay
+	dmsetup --noudevsync create slow --table "0 $((1 << 22)) delay $slow_loop 0 0"
+	dmsetup --noudevsync mknodes
+	undo+=("dmsetup --noudevsync remove slow" "losetup -d $slow_loop")
+	mkfs.ext4 -q /dev/mapper/slow
+	mount_at host /dev/mapper/slow
+	cd host
+}
+
+# delay READS WRITES: of each of them, in milliseconds.
+delay()
+{
+	dmsetup --noudevsync reload slow \
+		--table "0 $((1 << 22)) delay $slow_loop 0 $1 $slow_loop 0 $2"
+	dmsetup --noudevsync suspend slow
+	dmsetup --noudevsync resume slow
+}
+
 ### Differential tests
 
 # Operations of a round, and rounds. For a longer test set these.

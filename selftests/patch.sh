@@ -42,3 +42,16 @@ l2_entry()
 	be64 "$value"
 	value=$(((value & 0x00fffffffffffe00) + 8 * $1))
 }
+
+# unharmed: the device has failed, and a.qcow2 is as before.qcow2, but for the
+# mark that it is corrupt.
+unharmed()
+{
+	expect_state "$dev" failed
+	qcow2ctl detach "$dev" || qcow2ctl detach -f "$dev"
+	be64 72
+	[ "$value" = 2 ] || fail "incompatible features are $value"
+	put64 72 0
+	cmp -n "$(stat -c %s before.qcow2)" a.qcow2 before.qcow2 ||
+		fail "the image has changed"
+}

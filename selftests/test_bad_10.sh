@@ -22,18 +22,6 @@ snapshots=$value
 be64 "$value"
 inactive=$value
 
-# unharmed: the file is as it was, but for the mark that it is corrupt.
-unharmed()
-{
-	expect_state "$dev" failed
-	qcow2ctl detach "$dev" || qcow2ctl detach -f "$dev"
-	be64 72
-	[ "$value" = 2 ] || fail "incompatible features are $value"
-	put64 72 0
-	cmp -n "$(stat -c %s before.qcow2)" a.qcow2 before.qcow2 ||
-		fail "the image has changed"
-}
-
 # Data clusters that lie on tables: COPIED, and compressed into it.
 for host in "$l2" "$block" "$inactive" "$snapshots"; do
 	for entry in $((1 << 63 | host)) $((1 << 62 | host + 16)); do

@@ -6,26 +6,7 @@
 . "${0%/*}/lib.sh"
 
 # The image on a disk that can be made slow, so that there is I/O to wait for.
-truncate -s 1G slow
-loop=$(losetup -f --show slow)
-modprobe dm-delay
-sectors=$((1 << 21))
-dmsetup --noudevsync create slow --table "0 $sectors delay $loop 0 0"
-dmsetup --noudevsync mknodes
-undo=("dmsetup --noudevsync remove slow" "losetup -d $loop")
-
-# delay MILLISECONDS: of each write.
-delay()
-{
-	dmsetup --noudevsync reload slow \
-		--table "0 $sectors delay $loop 0 0 $loop 0 $1"
-	dmsetup --noudevsync suspend slow
-	dmsetup --noudevsync resume slow
-}
-
-mkfs.ext4 -q /dev/mapper/slow
-mount_at host /dev/mapper/slow
-cd host
+slow_disk
 qemu-img create -q -f qcow2 a.qcow2 64M
 qemu-io -f qcow2 -c "write 0 64k" a.qcow2 >/dev/null
 # L2 entry 100 has a reserved bit set.
@@ -37,7 +18,7 @@ attach a.qcow2
 # To new clusters: what says where they are is in memory only.
 head -c 1M /dev/zero | tr '\0' x >"$mem/written"
 dd if="$mem/written" of="$dev" bs=1M oflag=direct seek=1 status=none
-delay 1500
+delay 0 1500
 # Nearly all of it is slow, the end meets the entry.
 dd if=/dev/zero of="$dev" bs=4M count=1 seek=1 oflag=direct status=none \
 	2>/dev/null &
@@ -46,7 +27,7 @@ sleep 0.3
 qcow2ctl freeze --no-fs-freeze "$dev" 2>/dev/null && fail "has been frozen"
 wait "$writer" && fail "the write went through"
 expect_state "$dev" failed
-delay 0
+delay 0 0
 # What was acknowledged can still be read.
 dd if="$dev" of="$mem/read" bs=1M count=1 skip=1 iflag=direct status=none
 cmp "$mem/read" "$mem/written"

@@ -6,25 +6,7 @@
 . "${0%/*}/lib.sh"
 
 # Images on a disk that can be made slow, so that requests are under way.
-truncate -s 2G slow
-loop=$(losetup -f --show slow)
-modprobe dm-delay
-sectors=$((1 << 22))
-dmsetup --noudevsync create slow --table "0 $sectors delay $loop 0 0"
-dmsetup --noudevsync mknodes
-undo=("dmsetup --noudevsync remove slow" "losetup -d $loop")
-
-# delay MILLISECONDS: of each read and write.
-delay()
-{
-	dmsetup --noudevsync reload slow --table "0 $sectors delay $loop 0 $1"
-	dmsetup --noudevsync suspend slow
-	dmsetup --noudevsync resume slow
-}
-
-mkfs.ext4 -q /dev/mapper/slow
-mount_at host /dev/mapper/slow
-cd host
+slow_disk
 qemu-img create -q -f qcow2 other.qcow2 16M
 attach other.qcow2
 other=$dev
@@ -73,7 +55,7 @@ fails_all()
 	[ ! -e "/sys/block/${dev##*/}" ] || fail "the device is still there"
 	"$bin/diff_io" --dev "$other" --seed 1 --ops 20 --depth 4 >/dev/null
 	# Nothing of it holds the image, nor the module.
-	delay 0
+	delay 0 0
 	check_clean a.qcow2
 	read -r users </sys/module/blkqcow2/refcnt
 	# One for the device, one for its disk.
@@ -87,7 +69,7 @@ qemu-io -f qcow2 -c "write 0 64M" a.qcow2 >/dev/null
 # Under way on a slow disk.
 attach a.qcow2
 exec {fd}<>"$dev"
-delay 200
+delay 200 200
 load
 sleep 1
 qcow2ctl detach -f "$dev"
