@@ -168,7 +168,8 @@ keeper()
 			done_one attach
 		fi
 		# An operator may have been faster.
-		{ exec {fd}<>"$dev"; } 2>/dev/null || continue
+		# Not for writing: bash would make a file where no device is.
+		{ exec {fd}<"$dev"; } 2>/dev/null || continue
 		for ((rounds = RANDOM % 3; rounds >= 0; rounds--)); do
 			verified_io "$nr" "$dev"
 		done
