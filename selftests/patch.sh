@@ -3,6 +3,20 @@
 #
 # Change bytes of a.qcow2, as nobody should.
 
+# luks_image SIZE: an encrypted a.qcow2. QEMU measures how much time a hash takes,
+# and gives up if that is none by a clock that ticks slowly.
+luks_image()
+{
+	local _
+
+	for _ in {1..20}; do
+		! qemu-img create -q -f qcow2 --object secret,id=s,data=word \
+			-o encrypt.format=luks,encrypt.key-secret=s \
+			-o encrypt.iter-time=10 a.qcow2 "$1" || return 0
+	done
+	return 1
+}
+
 # be64 OFFSET: the number there, into $value.
 be64()
 {

@@ -4,9 +4,9 @@
 # what the driver does not know is refused by its name
 
 . "${0%/*}/lib.sh"
+. "$test_dir/patch.sh"
 
-qemu-img create -q -f qcow2 --object secret,id=s,data=word \
-	-o encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10 a.qcow2 8M
+luks_image 8M
 refused "a.qcow2.*encrypt.*luks" qcow2ctl attach a.qcow2
 refused "a.qcow2.*encrypt.*luks" qcow2ctl attach -r a.qcow2
 # The same in a backing file, where it is read.
