@@ -72,12 +72,6 @@ static bool qcow2_at_end(struct qcow2_file *file, u64 pos, u64 size)
 	return pos >= size && now >= READ_ONCE(file->size);
 }
 
-/* What is full, a disk or a quota, is the same to all. */
-static int qcow2_io_error(int error)
-{
-	return error == -EDQUOT ? -ENOSPC : error;
-}
-
 /**
  * qcow2_file_check_uncut() - has somebody cut a file that is written here?
  * @file: of the active layer
@@ -119,7 +113,7 @@ static void qcow2_io_finish(struct qcow2_io *io)
 		return;
 	}
 	if (ret < 0) {
-		io->end(io, qcow2_io_error(ret));
+		io->end(io, ret);
 		return;
 	}
 	io->done += ret;
@@ -333,7 +327,7 @@ int qcow2_io_sync(struct qcow2_file *qfile, u64 pos, struct iov_iter *iter)
 			ret = file->f_op->read_iter(&iocb, iter);
 		}
 		if (ret < 0)
-			return qcow2_io_error(ret);
+			return ret;
 		done += ret;
 		if (!ret)
 			break;
@@ -420,7 +414,7 @@ int qcow2_io_flush(struct qcow2_file *file)
 
 	atomic64_inc(&file->image->dev->stats.flushes);
 	ret = vfs_fsync_range(file->file, 0, LLONG_MAX, 1);
-	return qcow2_error_passes(qcow2_io_error(ret)) ? -EIO : ret;
+	return qcow2_error_passes(ret) ? -EIO : ret;
 }
 
 /**

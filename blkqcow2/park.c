@@ -13,13 +13,29 @@
 /* Milliseconds until a request that found no memory is tried again. */
 #define QCOW2_MEMORY_DELAY	50
 
+/* What is full, a disk or a quota, is the same to all. */
+static bool qcow2_error_is_space(int error)
+{
+	return error == -ENOSPC || error == -EDQUOT;
+}
+
 /**
  * qcow2_error_passes() - would the same be possible later?
  * @error: negative errno of an I/O or an allocation that has changed nothing
  */
 bool qcow2_error_passes(int error)
 {
-	return error == -ENOMEM || error == -ENOSPC;
+	return error == -ENOMEM || qcow2_error_is_space(error);
+}
+
+/**
+ * qcow2_req_status() - what the block layer is told
+ * @error: 0 or the negative errno that a request ends with
+ */
+blk_status_t qcow2_req_status(int error)
+{
+	return qcow2_error_is_space(error) ? BLK_STS_NOSPC :
+					     errno_to_blk_status(error);
 }
 
 /**
@@ -34,7 +50,7 @@ bool qcow2_req_park(struct qcow2_req *req, int error)
 {
 	struct request *rq = blk_mq_rq_from_pdu(req);
 	struct qcow2_dev *dev = rq->q->queuedata;
-	bool space = error == -ENOSPC;
+	bool space = qcow2_error_is_space(error);
 	unsigned long flags;
 	bool parked = false;
 

@@ -838,6 +838,7 @@ struct qcow2_req {
 /* ---- park.c: requests that are tried again ---- */
 
 bool qcow2_error_passes(int error);
+blk_status_t qcow2_req_status(int error);
 bool qcow2_req_park(struct qcow2_req *req, int error);
 void qcow2_disk_unpark(struct qcow2_dev *dev);
 

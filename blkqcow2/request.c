@@ -37,7 +37,7 @@ static void qcow2_req_complete(struct qcow2_req *req, int error)
 		qcow2_epoch_leave(req->epoch);
 	if (unlikely(error) && qcow2_req_park(req, error))
 		return;
-	blk_mq_end_request(blk_mq_rq_from_pdu(req), errno_to_blk_status(error));
+	blk_mq_end_request(blk_mq_rq_from_pdu(req), qcow2_req_status(error));
 }
 
 static void qcow2_req_committed(struct qcow2_commit_waiter *waiter, int error)
