@@ -4,6 +4,7 @@
  */
 #include <linux/capability.h>
 #include <linux/compat.h>
+#include <linux/file.h>
 #include <linux/miscdevice.h>
 #include <linux/module.h>
 #include <linux/nospec.h>
@@ -101,8 +102,38 @@ static int qcow2_ctl_detach(union qcow2_ctl_arg *arg, struct qcow2_err *err)
 	return ret;
 }
 
+static struct qcow2_mounts *qcow2_ctl_mounts(u64 fds, u32 nr)
+{
+	struct qcow2_mounts *mounts;
+	s32 *copy;
+	u32 i;
+
+	if (nr > QCOW2_MAX_MOUNTS)
+		return ERR_PTR(-E2BIG);
+	copy = memdup_array_user(u64_to_user_ptr(fds), nr, sizeof(*copy));
+	if (IS_ERR(copy))
+		return ERR_CAST(copy);
+	mounts = kzalloc(struct_size(mounts, files, nr), GFP_KERNEL);
+	if (!mounts) {
+		kfree(copy);
+		return ERR_PTR(-ENOMEM);
+	}
+	mounts->nr = nr;
+	for (i = 0; i < nr; i++) {
+		mounts->files[i] = fget(copy[i]);
+		if (mounts->files[i])
+			continue;
+		qcow2_mounts_put(mounts);
+		mounts = ERR_PTR(-EBADF);
+		break;
+	}
+	kfree(copy);
+	return mounts;
+}
+
 static int qcow2_ctl_freeze(union qcow2_ctl_arg *arg, struct qcow2_err *err)
 {
+	struct qcow2_mounts *mounts = NULL;
 	struct qcow2_dev *dev;
 	int ret;
 
@@ -111,8 +142,15 @@ static int qcow2_ctl_freeze(union qcow2_ctl_arg *arg, struct qcow2_err *err)
 	dev = qcow2_ctl_find(arg->freeze.index, false, err);
 	if (!dev)
 		return -ENODEV;
-	ret = qcow2_dev_freeze(dev, !(arg->head.flags & QCOW2_FREEZE_F_NO_FS),
-			       err);
+	if (arg->freeze.nr_mounts)
+		mounts = qcow2_ctl_mounts(arg->freeze.mounts,
+					  arg->freeze.nr_mounts);
+	if (IS_ERR(mounts))
+		ret = qcow2_fail(err, PTR_ERR(mounts),
+				 "cannot take over the file systems to freeze (error %ld)",
+				 PTR_ERR(mounts));
+	else
+		ret = qcow2_dev_freeze(dev, &arg->freeze, mounts, err);
 	qcow2_dev_put(dev);
 	return ret;
 }
@@ -132,7 +170,8 @@ static int qcow2_ctl_thaw(union qcow2_ctl_arg *arg, struct qcow2_err *err)
 	ret = -ENODEV;
 	dev = qcow2_ctl_find(arg->thaw.index, false, err);
 	if (dev) {
-		ret = qcow2_dev_thaw(dev, chain, err);
+		ret = qcow2_dev_thaw(dev, chain, arg->head.flags,
+				     arg->thaw.window, err);
 		qcow2_dev_put(dev);
 	}
 	if (ret)
@@ -222,18 +261,21 @@ static const struct qcow2_ctl_cmd qcow2_ctl_cmds[] = {
 	[_IOC_NR(QCOW2_CTL_FREEZE)] = {
 		.size = sizeof(struct qcow2_ctl_freeze),
 		.least = QCOW2_CTL_FREEZE_SIZE_VER0,
-		.flags = QCOW2_FREEZE_F_NO_FS,
+		.flags = QCOW2_FREEZE_F_NO_FS | QCOW2_FREEZE_F_FAIL,
+		.copy_out = true,
 		.run = qcow2_ctl_freeze,
 	},
 	[_IOC_NR(QCOW2_CTL_THAW)] = {
 		.size = sizeof(struct qcow2_ctl_thaw),
 		.least = QCOW2_CTL_THAW_SIZE_VER0,
+		.flags = QCOW2_THAW_F_IMAGE | QCOW2_THAW_F_SHRINK,
 		.run = qcow2_ctl_thaw,
 	},
 	[_IOC_NR(QCOW2_CTL_INFO)] = {
 		.size = sizeof(struct qcow2_ctl_info),
 		.least = QCOW2_CTL_INFO_SIZE_VER0,
-		.flags = QCOW2_INFO_F_NEXT | QCOW2_INFO_F_DATA_PATH,
+		.flags = QCOW2_INFO_F_NEXT | QCOW2_INFO_F_DATA_PATH |
+			 QCOW2_INFO_F_REASON,
 		.copy_out = true,
 		.run = qcow2_ctl_info,
 	},
@@ -327,6 +369,17 @@ static struct miscdevice qcow2_ctl_misc = {
 	.fops	= &qcow2_ctl_fops,
 	.mode	= 0600,
 };
+
+/**
+ * qcow2_control_event() - tell userspace of something
+ * @env: of the event: "KEY=value" and a NULL at the end
+ *
+ * Context: may sleep.
+ */
+void qcow2_control_event(char **env)
+{
+	kobject_uevent_env(&qcow2_ctl_misc.this_device->kobj, KOBJ_CHANGE, env);
+}
 
 /**
  * qcow2_control_init() - make the control device appear

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Devices: attach, detach, and the window.
+ * Devices: attach, detach, and what they have in common with window.c.
  *
- *	live -> freezing -> frozen -> thawing -> live
- *
- * and failed, when the image can no longer be written. ctl_lock is held over
- * each change; what is not a change reads the state without it.
+ * ctl_lock is held over each change of the state, but for the one to failed; what
+ * is not a change reads the state without it.
  */
 #include <linux/ktime.h>
 #include <linux/module.h>
@@ -112,11 +110,17 @@ static void qcow2_dev_unnumber(struct qcow2_dev *dev)
 	mutex_unlock(&qcow2_devs_lock);
 }
 
-/*
+/**
+ * qcow2_dev_lock() - keep others from changing the device's state
+ * @dev: the device
+ *
  * While requests are held, reclaim must not wait for one of them; the same for
  * whoever has to get the lock before they can go on.
+ *
+ * Context: may sleep.
+ * Return: for qcow2_dev_unlock().
  */
-static unsigned int qcow2_dev_lock(struct qcow2_dev *dev)
+unsigned int qcow2_dev_lock(struct qcow2_dev *dev)
 {
 	unsigned int noio = memalloc_noio_save();
 
@@ -124,7 +128,12 @@ static unsigned int qcow2_dev_lock(struct qcow2_dev *dev)
 	return noio;
 }
 
-static void qcow2_dev_unlock(struct qcow2_dev *dev, unsigned int noio)
+/**
+ * qcow2_dev_unlock() - let others change the device's state
+ * @dev: the device
+ * @noio: what qcow2_dev_lock() returned
+ */
+void qcow2_dev_unlock(struct qcow2_dev *dev, unsigned int noio)
 {
 	mutex_unlock(&dev->ctl_lock);
 	memalloc_noio_restore(noio);
@@ -140,6 +149,64 @@ static void qcow2_dev_detach_work(struct work_struct *work)
 	qcow2_dev_put(dev);
 }
 
+/**
+ * qcow2_dev_set_reason() - what users are told who ask what is wrong
+ * @dev: the device
+ * @reason: in words; "" if nothing is
+ *
+ * Context: any.
+ */
+void qcow2_dev_set_reason(struct qcow2_dev *dev, const char *reason)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&dev->reason_lock, flags);
+	strscpy(dev->reason, reason, sizeof(dev->reason));
+	spin_unlock_irqrestore(&dev->reason_lock, flags);
+}
+
+/**
+ * qcow2_dev_get_reason() - what is wrong with a device
+ * @dev: the device
+ * @buf: receives it
+ * @size: of @buf in bytes
+ *
+ * Context: any.
+ */
+void qcow2_dev_get_reason(struct qcow2_dev *dev, char *buf, size_t size)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&dev->reason_lock, flags);
+	strscpy(buf, dev->reason, size);
+	spin_unlock_irqrestore(&dev->reason_lock, flags);
+}
+
+/**
+ * qcow2_dev_event() - tell userspace of the device's new state
+ * @dev: the device
+ *
+ * The event comes from the control device: upon one of the disk's own, udev would
+ * read from the disk, which waits in a window. Only a disk that is live again is
+ * to be looked at again.
+ *
+ * Context: may sleep; under ctl_lock.
+ */
+void qcow2_dev_event(struct qcow2_dev *dev)
+{
+	enum qcow2_state state = READ_ONCE(dev->state);
+	char name[sizeof("QCOW2_DEVICE=qcow2") + 10], text[32];
+	char *env[3] = { name, text, NULL };
+
+	lockdep_assert_held(&dev->ctl_lock);
+	snprintf(name, sizeof(name), "QCOW2_DEVICE=qcow2%d", dev->index);
+	snprintf(text, sizeof(text), "QCOW2_STATE=%s", qcow2_state_name(state));
+	qcow2_control_event(env);
+	if (state == QCOW2_STATE_LIVE)
+		kobject_uevent_env(&disk_to_dev(dev->disk)->kobj, KOBJ_CHANGE,
+				   env);
+}
+
 static void qcow2_dev_fail_work(struct work_struct *work)
 {
 	struct qcow2_dev *dev = container_of(work, struct qcow2_dev, fail_work);
@@ -150,6 +217,8 @@ static void qcow2_dev_fail_work(struct work_struct *work)
 	/* What waits for space to write is not to wait for ever. */
 	if (dev->disk)
 		qcow2_disk_unpark(dev);
+	if (dev->disk && READ_ONCE(dev->state) == QCOW2_STATE_FAILED)
+		qcow2_dev_event(dev);
 	qcow2_dev_unlock(dev, noio);
 	qcow2_dev_put(dev);
 }
@@ -215,6 +284,8 @@ static struct qcow2_dev *qcow2_dev_new(u32 flags, u64 cache_bytes)
 	refcount_set(&dev->ref, 1);
 	mutex_init(&dev->ctl_lock);
 	spin_lock_init(&dev->park_lock);
+	spin_lock_init(&dev->reason_lock);
+	qcow2_window_init(dev);
 	dev->readonly = flags & QCOW2_ATTACH_F_READONLY;
 	dev->park = flags & QCOW2_ATTACH_F_PARK;
 	dev->cache_bytes = cache_bytes ?
@@ -232,8 +303,13 @@ static struct qcow2_dev *qcow2_dev_new(u32 flags, u64 cache_bytes)
 	return NULL;
 }
 
-/* No window is open any more: the device is what its image is. */
-static void qcow2_dev_set_live(struct qcow2_dev *dev)
+/**
+ * qcow2_dev_set_live() - no window is open any more: the device is what its image is
+ * @dev: the device; has an image
+ *
+ * Context: any; under ctl_lock.
+ */
+void qcow2_dev_set_live(struct qcow2_dev *dev)
 {
 	WRITE_ONCE(dev->state, QCOW2_STATE_LIVE);
 	/* Against a failure that looks at the two in reverse order. */
@@ -280,22 +356,34 @@ static bool qcow2_chains_share(const struct qcow2_chain *a,
 	return false;
 }
 
-static void qcow2_dev_swap_chain(struct qcow2_dev *dev,
-				 struct qcow2_chain **chain)
+/**
+ * qcow2_dev_swap_chain() - exchange the device's chain
+ * @dev: the device
+ * @chain: in: the new one; out: the old one
+ *
+ * Context: may sleep; under ctl_lock.
+ */
+void qcow2_dev_swap_chain(struct qcow2_dev *dev, struct qcow2_chain **chain)
 {
 	mutex_lock(&qcow2_devs_lock);
 	swap(dev->chain, *chain);
 	mutex_unlock(&qcow2_devs_lock);
 }
 
-/*
- * Exchange the device's chain for *@chain, unless another device has one of its
- * open files: image locks belong to those, and the two would not see each
- * other's.
+/**
+ * qcow2_dev_adopt_chain() - exchange the device's chain, unless another device has
+ * one of the new one's open files
+ * @dev: the device
+ * @chain: in: the new one; out, on success: the old one
+ * @err: receives the reason in words
+ *
+ * Image locks belong to open files, and the two devices would not see each other's.
+ *
+ * Context: may sleep; under ctl_lock.
+ * Return: 0 or -EBUSY.
  */
-static int qcow2_dev_adopt_chain(struct qcow2_dev *dev,
-				 struct qcow2_chain **chain,
-				 struct qcow2_err *err)
+int qcow2_dev_adopt_chain(struct qcow2_dev *dev, struct qcow2_chain **chain,
+			  struct qcow2_err *err)
 {
 	struct qcow2_dev *other;
 	unsigned long i;
@@ -338,13 +426,30 @@ static bool qcow2_dev_writes(const struct qcow2_dev *a, const struct qcow2_dev *
 		qcow2_chain_has_host(b->chain, a->chain->files[0].data));
 }
 
-/*
+/* In a window the image is anybody's. */
+static bool qcow2_dev_is_away(const struct qcow2_dev *dev)
+{
+	enum qcow2_state state = READ_ONCE(dev->state);
+
+	return state == QCOW2_STATE_FROZEN ||
+	       (state == QCOW2_STATE_FAILED && READ_ONCE(dev->window.expired));
+}
+
+/**
+ * qcow2_dev_check_alone() - does another device write to a file of this one's, or
+ * read what this one writes?
+ * @dev: the device; has a chain
+ * @err: receives the reason in words
+ *
  * Image locks belong to the inode that a file was opened by. One block device
  * has as many of them as it has nodes, and a file below an overlay file system
  * has two: what is written by two devices must be found here. Of two that come
  * at once, at least one sees the other, as with the locks.
+ *
+ * Context: may sleep; under ctl_lock.
+ * Return: 0 or -EBUSY.
  */
-static int qcow2_dev_check_alone(struct qcow2_dev *dev, struct qcow2_err *err)
+int qcow2_dev_check_alone(struct qcow2_dev *dev, struct qcow2_err *err)
 {
 	struct qcow2_dev *other;
 	unsigned long i;
@@ -352,9 +457,7 @@ static int qcow2_dev_check_alone(struct qcow2_dev *dev, struct qcow2_err *err)
 
 	mutex_lock(&qcow2_devs_lock);
 	xa_for_each(&qcow2_devs, i, other) {
-		/* In a window the image is anybody's. */
-		if (other == dev || !other->chain ||
-		    READ_ONCE(other->state) == QCOW2_STATE_FROZEN)
+		if (other == dev || !other->chain || qcow2_dev_is_away(other))
 			continue;
 		if (qcow2_dev_writes(dev, other) || qcow2_dev_writes(other, dev)) {
 			ret = qcow2_fail(err, -EBUSY,
@@ -440,6 +543,7 @@ static void qcow2_dev_remove(struct qcow2_dev *dev)
 	struct gendisk *disk = dev->disk;
 	struct qcow2_image *image;
 
+	qcow2_window_disarm(dev);
 	del_gendisk(disk);
 	image = dev->image;
 	dev->image = NULL;
@@ -457,7 +561,15 @@ static void qcow2_dev_remove(struct qcow2_dev *dev)
 	qcow2_dev_put(dev);
 }
 
-static int qcow2_dev_settle(struct qcow2_dev *dev, struct qcow2_err *err)
+/**
+ * qcow2_dev_settle() - bring the image on disk into a complete and clean state
+ * @dev: the device; its requests are held
+ * @err: receives the reason in words
+ *
+ * Context: may sleep and do I/O; under ctl_lock.
+ * Return: 0 or a negative errno.
+ */
+int qcow2_dev_settle(struct qcow2_dev *dev, struct qcow2_err *err)
 {
 	int ret;
 
@@ -546,172 +658,6 @@ int qcow2_dev_detach(struct qcow2_dev *dev, u32 flags, struct qcow2_err *err)
 	return ret;
 }
 
-static int qcow2_dev_expect(struct qcow2_dev *dev, enum qcow2_state want,
-			    int error, struct qcow2_err *err)
-{
-	enum qcow2_state state = READ_ONCE(dev->state);
-
-	if (dev->disk && state == want)
-		return 0;
-	return qcow2_fail(err, dev->disk ? error : -ENODEV,
-			  "/dev/qcow2%d is %s", dev->index,
-			  dev->disk ? qcow2_state_name(state) : "detached");
-}
-
-static int qcow2_dev_do_freeze(struct qcow2_dev *dev, bool freeze_fs,
-			       struct qcow2_err *err)
-{
-	struct qcow2_image *image = dev->image;
-	int ret = 0;
-
-	if (freeze_fs) {
-		ret = qcow2_disk_freeze_fs(dev);
-		if (ret)
-			return qcow2_fail(err, ret,
-					  "/dev/qcow2%d: a file system on it cannot be frozen (error %d)",
-					  dev->index, ret);
-	}
-	qcow2_disk_hold(dev);
-	/* What has been written is lost with the image, unless it is on disk. */
-	ret = READ_ONCE(image->commit.error);
-	if (ret)
-		qcow2_fail(err, ret, "/dev/qcow2%d has failed (error %d)",
-			   dev->index, ret);
-	else
-		ret = qcow2_dev_settle(dev, err);
-	if (ret) {
-		qcow2_disk_release(dev);
-		qcow2_disk_thaw_fs(dev);
-		return ret;
-	}
-	dev->image = NULL;
-	qcow2_image_close(image);
-	return 0;
-}
-
-/**
- * qcow2_dev_freeze() - open a window
- * @dev: the device
- * @freeze_fs: freeze the file systems on it
- * @err: receives the reason in words
- *
- * Context: may sleep and do I/O.
- * Return: 0, -EBUSY if a window is open, or another negative errno; then the
- * device is live.
- */
-int qcow2_dev_freeze(struct qcow2_dev *dev, bool freeze_fs,
-		     struct qcow2_err *err)
-{
-	unsigned int noio;
-	int ret;
-
-	noio = qcow2_dev_lock(dev);
-	ret = qcow2_dev_expect(dev, QCOW2_STATE_LIVE, -EBUSY, err);
-	if (ret)
-		goto out;
-	WRITE_ONCE(dev->state, QCOW2_STATE_FREEZING);
-	ret = qcow2_dev_do_freeze(dev, freeze_fs, err);
-	if (ret) {
-		qcow2_dev_set_live(dev);
-		goto out;
-	}
-	dev->frozen_since = ktime_get();
-	WRITE_ONCE(dev->state, QCOW2_STATE_FROZEN);
-out:
-	qcow2_dev_unlock(dev, noio);
-	return ret;
-}
-
-static int qcow2_dev_do_thaw(struct qcow2_dev *dev, struct qcow2_err *err)
-{
-	struct qcow2_image *image;
-	int ret;
-
-	ret = qcow2_dev_check_alone(dev, err);
-	if (ret)
-		return ret;
-	image = qcow2_image_open(dev, dev->chain, err);
-	if (IS_ERR(image))
-		return PTR_ERR(image);
-	if (!qcow2_disk_fits(dev->disk, image)) {
-		qcow2_image_close(image);
-		return qcow2_fail(err, -EINVAL,
-				  "/dev/qcow2%d: the new chain needs larger blocks than the disk has",
-				  dev->index);
-	}
-	image->size = round_down(image->size,
-				 queue_logical_block_size(dev->disk->queue));
-	set_capacity_and_notify(dev->disk, image->size >> SECTOR_SHIFT);
-	dev->image = image;
-	return 0;
-}
-
-/**
- * qcow2_dev_thaw() - close a window
- * @dev: the device
- * @chain: the files to go on with, taken over on success; or NULL for those
- *	that the device has
- * @err: receives the reason in words
- *
- * Context: may sleep and do I/O.
- * Return: 0, -EINVAL if no window is open, or another negative errno; then
- * the device stays frozen.
- */
-int qcow2_dev_thaw(struct qcow2_dev *dev, struct qcow2_chain *chain,
-		   struct qcow2_err *err)
-{
-	struct qcow2_chain *other = chain;
-	unsigned int noio;
-	int ret;
-
-	noio = qcow2_dev_lock(dev);
-	ret = qcow2_dev_expect(dev, QCOW2_STATE_FROZEN, -EINVAL, err);
-	if (ret)
-		goto out;
-	if (chain)
-		ret = qcow2_dev_adopt_chain(dev, &other, err);
-	if (ret)
-		goto out;
-	WRITE_ONCE(dev->state, QCOW2_STATE_THAWING);
-	ret = qcow2_dev_do_thaw(dev, err);
-	if (ret) {
-		if (chain)
-			qcow2_dev_swap_chain(dev, &other);
-		WRITE_ONCE(dev->state, QCOW2_STATE_FROZEN);
-		goto out;
-	}
-	/* The chain that it had. */
-	qcow2_chain_put(other);
-	qcow2_dev_set_live(dev);
-	qcow2_disk_release(dev);
-	qcow2_disk_unpark(dev);
-	qcow2_disk_thaw_fs(dev);
-out:
-	qcow2_dev_unlock(dev, noio);
-	return ret;
-}
-
-/**
- * qcow2_dev_resume() - there is space again for requests that wait for it
- * @dev: the device
- * @err: receives the reason in words
- *
- * Context: may sleep.
- * Return: 0, or -EINVAL if the device is not live.
- */
-int qcow2_dev_resume(struct qcow2_dev *dev, struct qcow2_err *err)
-{
-	unsigned int noio;
-	int ret;
-
-	noio = qcow2_dev_lock(dev);
-	ret = qcow2_dev_expect(dev, QCOW2_STATE_LIVE, -EINVAL, err);
-	if (!ret)
-		qcow2_disk_unpark(dev);
-	qcow2_dev_unlock(dev, noio);
-	return ret;
-}
-
 static u64 qcow2_sum(unsigned long __percpu *counter)
 {
 	u64 sum = 0;
@@ -770,6 +716,17 @@ static char *qcow2_info_path(const struct qcow2_chain_file *files, bool data,
 	return buf;
 }
 
+static char *qcow2_info_text(struct qcow2_dev *dev,
+			     const struct qcow2_ctl_info *info, char *buf)
+{
+	if (!(info->head.flags & QCOW2_INFO_F_REASON))
+		return qcow2_info_path(&dev->chain->files[info->layer],
+				       info->head.flags & QCOW2_INFO_F_DATA_PATH,
+				       buf);
+	qcow2_dev_get_reason(dev, buf, QCOW2_PATH_MAX);
+	return buf;
+}
+
 /**
  * qcow2_dev_info() - describe a device
  * @dev: the device
@@ -807,14 +764,16 @@ int qcow2_dev_info(struct qcow2_dev *dev, struct qcow2_ctl_info *info,
 	info->dev_flags = (dev->readonly ? QCOW2_DEV_F_READONLY : 0) |
 			  (dev->deferred ? QCOW2_DEV_F_DEFERRED : 0) |
 			  (dev->park ? QCOW2_DEV_F_PARK : 0) |
-			  (READ_ONCE(dev->nospace) ? QCOW2_DEV_F_NOSPACE : 0);
+			  (READ_ONCE(dev->nospace) ? QCOW2_DEV_F_NOSPACE : 0) |
+			  (dev->window.fs ? QCOW2_DEV_F_FS_FROZEN : 0) |
+			  (dev->window.expired ? QCOW2_DEV_F_EXPIRED : 0);
 	info->nr_layers = dev->chain->nr;
 	info->layer_format = dev->chain->files[info->layer].format;
 	info->logical_block_size = queue_logical_block_size(dev->disk->queue);
 	info->size_bytes = get_capacity(dev->disk) << SECTOR_SHIFT;
 	if (info->state == QCOW2_STATE_FROZEN)
 		info->frozen_ns = ktime_to_ns(ktime_sub(ktime_get(),
-							dev->frozen_since));
+							dev->window.since));
 	info->cache_bytes = dev->cache_bytes;
 	info->nr_commits = atomic64_read(&dev->stats.commits);
 	info->nr_flushes = atomic64_read(&dev->stats.flushes);
@@ -824,8 +783,7 @@ int qcow2_dev_info(struct qcow2_dev *dev, struct qcow2_ctl_info *info,
 	info->nr_direct = qcow2_sum(dev->nr_direct);
 	info->nr_worker = qcow2_sum(dev->nr_worker);
 	qcow2_info_image(dev, info);
-	*path = qcow2_info_path(&dev->chain->files[info->layer],
-				info->head.flags & QCOW2_INFO_F_DATA_PATH, buf);
+	*path = qcow2_info_text(dev, info, buf);
 	ret = PTR_ERR_OR_ZERO(*path);
 out:
 	qcow2_dev_unlock(dev, noio);
@@ -842,6 +800,19 @@ out:
 bool qcow2_dev_queue(struct work_struct *work)
 {
 	return queue_work(qcow2_devs_wq, work);
+}
+
+/**
+ * qcow2_dev_queue_delayed() - the same, later
+ * @work: it
+ * @delay: in jiffies
+ *
+ * Context: any.
+ * Return: as queue_delayed_work().
+ */
+bool qcow2_dev_queue_delayed(struct delayed_work *work, unsigned long delay)
+{
+	return queue_delayed_work(qcow2_devs_wq, work, delay);
 }
 
 /**

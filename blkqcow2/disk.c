@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The block device side of a device: gendisk, queue, limits, sysfs, and the
- * file systems on it.
+ * The block device side of a device: gendisk, queue, limits, sysfs.
  */
 #include <linux/blk-mq.h>
 #include <linux/blkdev.h>
 #include <linux/delay.h>
 #include <linux/device.h>
+#include <linux/ktime.h>
 #include <linux/sizes.h>
 #include <linux/sysfs.h>
 #include "qcow2.h"
@@ -86,8 +86,34 @@ static ssize_t state_show(struct device *device, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RO(state);
 
+static ssize_t reason_show(struct device *device, struct device_attribute *attr,
+			   char *buf)
+{
+	struct qcow2_dev *dev = dev_to_disk(device)->private_data;
+
+	qcow2_dev_get_reason(dev, buf, QCOW2_REASON_MAX);
+	strlcat(buf, "\n", PAGE_SIZE);
+	return strlen(buf);
+}
+static DEVICE_ATTR_RO(reason);
+
+static ssize_t frozen_ms_show(struct device *device,
+			      struct device_attribute *attr, char *buf)
+{
+	struct qcow2_dev *dev = dev_to_disk(device)->private_data;
+	s64 ms = 0;
+
+	/* A window that opens or closes just now may be seen half. */
+	if (READ_ONCE(dev->state) == QCOW2_STATE_FROZEN)
+		ms = ktime_ms_delta(ktime_get(), READ_ONCE(dev->window.since));
+	return sysfs_emit(buf, "%lld\n", ms);
+}
+static DEVICE_ATTR_RO(frozen_ms);
+
 static struct attribute *qcow2_disk_attrs[] = {
 	&dev_attr_state.attr,
+	&dev_attr_reason.attr,
+	&dev_attr_frozen_ms.attr,
 	NULL,
 };
 
@@ -248,79 +274,42 @@ void qcow2_disk_release(struct qcow2_dev *dev)
 	blk_mq_unquiesce_queue(dev->disk->queue);
 }
 
-static struct block_device *qcow2_get_part(struct gendisk *disk,
-					   unsigned long partno)
+static bool qcow2_part_is_beyond(struct block_device *part, u64 sectors)
+{
+	return part->bd_start_sect + bdev_nr_sectors(part) > sectors;
+}
+
+/**
+ * qcow2_disk_used_beyond() - has somebody taken what lies at the end of the disk?
+ * @dev: the device
+ * @sectors: from where on
+ *
+ * Whoever takes a block device (a mount, device-mapper, swap) is its holder; to
+ * have it open only is no use in this sense. Holders of a partition are counted as
+ * holders of the disk, too.
+ *
+ * Context: any. Who takes it meanwhile is not seen.
+ */
+bool qcow2_disk_used_beyond(struct qcow2_dev *dev, u64 sectors)
 {
 	struct block_device *part;
+	unsigned long partno;
+	bool used = false;
+	int holders = 0;
 
 	rcu_read_lock();
-	part = xa_load(&disk->part_tbl, partno);
-	if (part && !kobject_get_unless_zero(bdev_kobj(part)))
-		part = NULL;
+	xa_for_each_start(&dev->disk->part_tbl, partno, part, 1) {
+		/* Nobody takes a disk that is frozen without waiting for it. */
+		int n = data_race(part->bd_holders);
+
+		holders += n;
+		used |= n && qcow2_part_is_beyond(part, sectors);
+	}
 	rcu_read_unlock();
-	return part;
-}
-
-static int qcow2_freeze_part(struct qcow2_dev *dev, unsigned long partno)
-{
-	struct block_device *part = qcow2_get_part(dev->disk, partno);
-	int ret;
-
-	if (!part)
-		return 0;
-	ret = xa_err(xa_store(&dev->frozen, partno, part, GFP_KERNEL));
-	if (!ret) {
-		ret = bdev_freeze(part);
-		if (ret)
-			xa_erase(&dev->frozen, partno);
-	}
-	if (ret)
-		kobject_put(bdev_kobj(part));
-	return ret;
-}
-
-/**
- * qcow2_disk_thaw_fs() - thaw what qcow2_disk_freeze_fs() froze
- * @dev: the device; serves requests
- *
- * Context: may sleep and do I/O on the disk.
- */
-void qcow2_disk_thaw_fs(struct qcow2_dev *dev)
-{
-	struct block_device *part;
-	unsigned long partno;
-
-	xa_for_each(&dev->frozen, partno, part) {
-		if (bdev_thaw(part))
-			pr_err("qcow2%d: a file system on partition %lu cannot be thawed\n",
-			       dev->index, partno);
-		xa_erase(&dev->frozen, partno);
-		kobject_put(bdev_kobj(part));
-	}
-}
-
-/**
- * qcow2_disk_freeze_fs() - freeze the file systems on the disk and its
- * partitions, write back what the page cache holds of it
- * @dev: the device; serves requests
- *
- * Context: may sleep and do I/O on the disk.
- * Return: 0 or a negative errno; then none is frozen.
- */
-int qcow2_disk_freeze_fs(struct qcow2_dev *dev)
-{
-	struct block_device *part;
-	unsigned long partno;
-	int ret = 0;
-
-	xa_for_each(&dev->disk->part_tbl, partno, part) {
-		ret = qcow2_freeze_part(dev, partno);
-		if (ret)
-			break;
-	}
-	if (ret)
-		qcow2_disk_thaw_fs(dev);
-	return ret;
+	part = dev->disk->part0;
+	/* As above. */
+	return used || (data_race(part->bd_holders) > holders &&
+			qcow2_part_is_beyond(part, sectors));
 }
 
 /**

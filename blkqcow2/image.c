@@ -91,6 +91,17 @@ void qcow2_chain_put(struct qcow2_chain *chain)
 	kfree(chain);
 }
 
+static void qcow2_image_give_up(struct qcow2_image *image, int error,
+				const char *reason)
+{
+	if (cmpxchg(&image->commit.error, 0, error))
+		return;
+	qcow2_dev_set_reason(image->dev, reason);
+	pr_err("qcow2%d: %s, the device is read-only now\n", image->dev->index,
+	       reason);
+	qcow2_dev_failed(image->dev);
+}
+
 /**
  * qcow2_image_fail() - metadata can no longer be written
  * @image: the image
@@ -102,11 +113,11 @@ void qcow2_chain_put(struct qcow2_chain *chain)
  */
 void qcow2_image_fail(struct qcow2_image *image, int error)
 {
-	if (cmpxchg(&image->commit.error, 0, error))
-		return;
-	pr_err("qcow2%d: image can no longer be written (error %d), the device is read-only now\n",
-	       image->dev->index, error);
-	qcow2_dev_failed(image->dev);
+	char reason[64];
+
+	snprintf(reason, sizeof(reason),
+		 "image can no longer be written (error %d)", error);
+	qcow2_image_give_up(image, error, reason);
 }
 
 /**
@@ -120,13 +131,15 @@ void qcow2_image_fail(struct qcow2_image *image, int error)
 void qcow2_image_corrupt(struct qcow2_layer *layer, const char *what, u64 where)
 {
 	struct qcow2_image *image = layer->image;
+	char reason[QCOW2_REASON_MAX];
 
-	pr_err_ratelimited("qcow2%d: layer %u is corrupt: %s (0x%llx)\n",
-			   image->dev->index, layer->index, what, where);
+	snprintf(reason, sizeof(reason), "layer %u is corrupt: %s (0x%llx)",
+		 layer->index, what, where);
+	pr_err_ratelimited("qcow2%d: %s\n", image->dev->index, reason);
 	if (layer->index || !image->writable)
 		return;
 	WRITE_ONCE(image->corrupt, true);
-	qcow2_image_fail(image, -EIO);
+	qcow2_image_give_up(image, -EIO, reason);
 	/* It marks the file. */
 	qcow2_commit_now(image);
 }
@@ -210,6 +223,22 @@ static int qcow2_check_backed(struct qcow2_image *image, u32 i,
 	return 0;
 }
 
+/*
+ * The files are read again that a window was opened with, not those that a rebase
+ * has named meanwhile.
+ */
+static int qcow2_check_names(struct qcow2_layer *layer, struct qcow2_err *err)
+{
+	struct qcow2_chain_file *file = &layer->image->chain->files[layer->index];
+
+	if (file->named && file->names != layer->names)
+		return qcow2_fail(err, -ESTALE,
+				  "names another backing or data file than before");
+	file->named = true;
+	file->names = layer->names;
+	return 0;
+}
+
 /* Before anything is read, so that it stays what was read. */
 static int qcow2_lock_file(struct qcow2_image *image, u32 i,
 			   struct qcow2_file *file, bool writable,
@@ -255,6 +284,8 @@ static int qcow2_open_layer(struct qcow2_image *image, u32 i,
 				       err);
 	if (!ret)
 		ret = qcow2_check_backed(image, i, err);
+	if (!ret)
+		ret = qcow2_check_names(layer, err);
 	if (ret)
 		qcow2_name_layer(err, layer);
 	return ret;

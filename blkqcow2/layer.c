@@ -3,6 +3,7 @@
  * One file of the chain: open, validate, read its tables.
  */
 #include <linux/bitmap.h>
+#include <linux/crc32.h>
 #include <linux/math64.h>
 #include <linux/mm.h>
 #include <linux/mount.h>
@@ -372,6 +373,18 @@ static int qcow2_read_header(struct qcow2_layer *layer, struct qcow2_err *err)
 	return ret;
 }
 
+/* So that it shows if a window has given the layer other files. */
+static u32 qcow2_hash_names(const struct qcow2_header *h, const void *buf, size_t len)
+{
+	u32 bytes, hash = 0;
+	const void *name;
+
+	if (h->backing_offset && h->backing_offset + h->backing_len <= len)
+		hash = crc32_le(hash, buf + h->backing_offset, h->backing_len);
+	name = qcow2_header_data_name(buf, len, h, &bytes);
+	return crc32_le(hash, name, bytes);
+}
+
 static int qcow2_read_extensions(struct qcow2_layer *layer,
 				 struct qcow2_err *err)
 {
@@ -387,6 +400,8 @@ static int qcow2_read_extensions(struct qcow2_layer *layer,
 	else
 		ret = qcow2_header_check_extensions(buf, len, &layer->header,
 						    &layer->bitmaps, err);
+	if (!ret)
+		layer->names = qcow2_hash_names(&layer->header, buf, len);
 	kvfree(buf);
 	return ret;
 }

@@ -213,6 +213,7 @@ struct qcow2_file {
  * @cluster_bits: log2 of the cluster size
  * @entry_bits: log2 of the bytes of an L2 entry
  * @l2_bits: log2 of the entries of an L2 table
+ * @names: hash of the names of other files that its header has
  * @l1: the active L1 table, entries change under l2.lock
  * @l2: slices of L2 tables, keyed by guest offset
  */
@@ -230,6 +231,7 @@ struct qcow2_layer {
 	u32 cluster_bits;
 	u32 entry_bits;
 	u32 l2_bits;
+	u32 names;
 	struct qcow2_table l1;
 	struct qcow2_cache l2;
 };
@@ -659,11 +661,15 @@ int qcow2_decompress(const struct qcow2_extent *ext, u64 guest, size_t len,
  * @file: the file that it is
  * @data: its external data file, or NULL
  * @format: &enum qcow2_layer_format
+ * @named: @names is known
+ * @names: hash of the names of other files that it had when it was first read
  */
 struct qcow2_chain_file {
 	struct file *file;
 	struct file *data;
 	u32 format;
+	bool named;
+	u32 names;
 };
 
 /**
@@ -847,7 +853,43 @@ void qcow2_req_get(struct qcow2_req *req);
 void qcow2_req_put(struct qcow2_req *req, int error);
 void qcow2_request_module_init(void);
 
-/* ---- device.c and disk.c ---- */
+/* ---- device.c, window.c and disk.c ---- */
+
+#define QCOW2_REASON_MAX	256
+
+/**
+ * struct qcow2_mounts - file systems on a disk
+ * @nr: how many
+ * @nr_frozen: so many of them, from the first on
+ * @files: one of each
+ */
+struct qcow2_mounts {
+	u32 nr;
+	u32 nr_frozen;
+	struct file *files[] __counted_by(nr);
+};
+
+/**
+ * struct qcow2_window - the window that is open, or was open last
+ * @id: counts windows
+ * @since: when it was opened
+ * @expires: when the kernel is to end it, KTIME_MAX for never
+ * @fs: file systems on the disk are frozen for it
+ * @fails: at the end of its time I/O is to fail
+ * @expired: it does, until a thaw
+ * @mounts: file systems to freeze that the caller has found, or NULL
+ * @expiry: the timer
+ */
+struct qcow2_window {
+	u64 id;
+	ktime_t since;
+	ktime_t expires;
+	bool fs;
+	bool fails;
+	bool expired;
+	struct qcow2_mounts *mounts;
+	struct delayed_work expiry;
+};
 
 /**
  * struct qcow2_dev - a /dev/qcow2N
@@ -863,10 +905,12 @@ void qcow2_request_module_init(void);
  * @cache_bytes: bound of the metadata cache
  * @disk: the disk
  * @tag_set: its tags
- * @image: NULL while frozen
+ * @image: NULL in a window
  * @chain: the files; kept over a window
  * @frozen: file systems that the open window has frozen, by partition number
- * @frozen_since: when the window was opened
+ * @window: see &struct qcow2_window; under @ctl_lock
+ * @reason: in words why it has failed, or was not thawed
+ * @reason_lock: for @reason
  * @wq: see &struct qcow2_image
  * @io_wq: see &struct qcow2_image
  * @commit_wq: see &struct qcow2_image
@@ -894,7 +938,9 @@ struct qcow2_dev {
 	struct qcow2_image *image;
 	struct qcow2_chain *chain;
 	struct xarray frozen;
-	ktime_t frozen_since;
+	struct qcow2_window window;
+	char reason[QCOW2_REASON_MAX];
+	spinlock_t reason_lock; /* reason */
 	struct workqueue_struct *wq;
 	struct workqueue_struct *io_wq;
 	struct workqueue_struct *commit_wq;
@@ -910,34 +956,55 @@ struct qcow2_dev {
 /* device.c */
 int qcow2_dev_attach(struct qcow2_chain *chain, u32 flags, s32 *index,
 		     u64 cache_bytes, struct qcow2_err *err);
-int qcow2_dev_resume(struct qcow2_dev *dev, struct qcow2_err *err);
+unsigned int qcow2_dev_lock(struct qcow2_dev *dev);
+void qcow2_dev_unlock(struct qcow2_dev *dev, unsigned int noio);
+void qcow2_dev_set_live(struct qcow2_dev *dev);
+void qcow2_dev_swap_chain(struct qcow2_dev *dev, struct qcow2_chain **chain);
+int qcow2_dev_adopt_chain(struct qcow2_dev *dev, struct qcow2_chain **chain,
+			  struct qcow2_err *err);
+int qcow2_dev_check_alone(struct qcow2_dev *dev, struct qcow2_err *err);
+int qcow2_dev_settle(struct qcow2_dev *dev, struct qcow2_err *err);
+void qcow2_dev_set_reason(struct qcow2_dev *dev, const char *reason);
+void qcow2_dev_get_reason(struct qcow2_dev *dev, char *buf, size_t size);
+void qcow2_dev_event(struct qcow2_dev *dev);
 void qcow2_dev_nospace(struct qcow2_dev *dev, bool nospace);
 int qcow2_dev_detach(struct qcow2_dev *dev, u32 flags, struct qcow2_err *err);
-int qcow2_dev_freeze(struct qcow2_dev *dev, bool freeze_fs,
-		     struct qcow2_err *err);
-int qcow2_dev_thaw(struct qcow2_dev *dev, struct qcow2_chain *chain,
-		   struct qcow2_err *err);
 void qcow2_dev_failed(struct qcow2_dev *dev);
 int qcow2_dev_info(struct qcow2_dev *dev, struct qcow2_ctl_info *info,
 		   char *buf, char **path, struct qcow2_err *err);
 struct qcow2_dev *qcow2_dev_find(int index, bool or_next);
 void qcow2_dev_put(struct qcow2_dev *dev);
 bool qcow2_dev_queue(struct work_struct *work);
+bool qcow2_dev_queue_delayed(struct delayed_work *work, unsigned long delay);
 int qcow2_device_module_init(void);
 void qcow2_device_module_exit(void);
+
+/* window.c */
+int qcow2_dev_freeze(struct qcow2_dev *dev, struct qcow2_ctl_freeze *how,
+		     struct qcow2_mounts *mounts, struct qcow2_err *err);
+int qcow2_dev_thaw(struct qcow2_dev *dev, struct qcow2_chain *chain, u32 flags,
+		   u64 window, struct qcow2_err *err);
+int qcow2_dev_resume(struct qcow2_dev *dev, struct qcow2_err *err);
+void qcow2_window_init(struct qcow2_dev *dev);
+void qcow2_window_disarm(struct qcow2_dev *dev);
 
 /* disk.c */
 int qcow2_disk_add(struct qcow2_dev *dev, struct qcow2_err *err);
 void qcow2_disk_hold(struct qcow2_dev *dev);
 void qcow2_disk_release(struct qcow2_dev *dev);
-int qcow2_disk_freeze_fs(struct qcow2_dev *dev);
-void qcow2_disk_thaw_fs(struct qcow2_dev *dev);
 int qcow2_disk_claim(struct qcow2_dev *dev);
+bool qcow2_disk_used_beyond(struct qcow2_dev *dev, u64 sectors);
 bool qcow2_disk_fits(struct gendisk *disk, struct qcow2_image *image);
 const char *qcow2_state_name(enum qcow2_state state);
 
+/* fsfreeze.c */
+int qcow2_disk_freeze_fs(struct qcow2_dev *dev, struct qcow2_err *err);
+void qcow2_disk_thaw_fs(struct qcow2_dev *dev);
+void qcow2_mounts_put(struct qcow2_mounts *mounts);
+
 /* ---- control.c ---- */
 
+void qcow2_control_event(char **env);
 int qcow2_control_init(void);
 void qcow2_control_exit(void);
 

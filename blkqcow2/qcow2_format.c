@@ -17,6 +17,7 @@
 #define QCOW2_EXT_BITMAPS	0x23852875U
 #define QCOW2_EXT_CRYPTO	0x0537be77U
 #define QCOW2_EXT_FEATURES	0x6803f857U
+#define QCOW2_EXT_DATA_FILE	0x44415441U
 
 /* In the feature name table: type, bit and name. */
 #define QCOW2_FEATURE_BYTES	48
@@ -375,6 +376,31 @@ int qcow2_header_check_extensions(const void *buf, size_t len,
 		return qcow2_fail(err, -EINVAL,
 				  "LUKS encryption without its header extension");
 	return 0;
+}
+
+/**
+ * qcow2_header_data_name() - the name of the external data file
+ * @buf: the first cluster of the file
+ * @len: bytes in @buf: the cluster, or what the file has of it
+ * @h: the header, decoded from the same bytes, its extensions checked
+ * @bytes: receives the length of the name, 0 if there is none
+ *
+ * Return: the name, in @buf and without a NUL.
+ */
+const void *qcow2_header_data_name(const void *buf, size_t len,
+				   const struct qcow2_header *h, u32 *bytes)
+{
+	u64 pos = h->header_length, end = qcow2_ext_limit(len, h);
+	struct qcow2_ext ext;
+
+	while (qcow2_ext_next(buf, &pos, end, &ext) > 0) {
+		if (ext.type != QCOW2_EXT_DATA_FILE)
+			continue;
+		*bytes = ext.bytes;
+		return ext.data;
+	}
+	*bytes = 0;
+	return buf;
 }
 
 /**

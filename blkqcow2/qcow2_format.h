@@ -161,6 +161,8 @@ int qcow2_header_check_extensions(const void *buf, size_t len,
 				  const struct qcow2_header *h,
 				  struct qcow2_bitmaps *bitmaps,
 				  struct qcow2_err *err);
+const void *qcow2_header_data_name(const void *buf, size_t len,
+				   const struct qcow2_header *h, u32 *bytes);
 int qcow2_snapshot_decode(const void *entry, const struct qcow2_header *h,
 			  struct qcow2_snapshot *snapshot, struct qcow2_err *err);
 u64 qcow2_bitmap_entry_bytes(const void *entry, u64 left);

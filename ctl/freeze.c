@@ -2,8 +2,10 @@
 /*
  * qcow2ctl freeze, thaw and resume: what stops I/O, and lets it go on
  */
+#include <ctype.h>
 #include <errno.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -12,34 +14,39 @@
 #include "device.h"
 #include "freeze.h"
 #include "header.h"
+#include "mounts.h"
 #include "qcow2ctl.h"
 #include "repair.h"
 
 static const char freeze_usage[] =
-"Usage: qcow2ctl freeze [--no-fs-freeze] DEV\n"
+"Usage: qcow2ctl freeze [OPTION...] DEV\n"
 "\n"
 "Open a maintenance window: bring the image on disk into a complete and clean\n"
 "state and let go of it, so that qemu-img may change it. I/O to the device\n"
 "waits until 'qcow2ctl thaw DEV'.\n"
 "\n"
 "Options:\n"
-"     --no-fs-freeze   do not freeze the file systems on the device\n"
-" -h, --help           this text\n"
-" -V, --version        the version\n"
-" -v, --verbose        explain on standard error what is done\n"
+FREEZE_USAGE
+" -h, --help              this text\n"
+" -V, --version           the version\n"
+" -v, --verbose           explain on standard error what is done\n"
 "\n"
 "Exit status: 0 frozen, 1 failed (the device is live as before), 2 wrong usage.\n";
 
 static const char thaw_usage[] =
-"Usage: qcow2ctl thaw DEV\n"
+"Usage: qcow2ctl thaw [--image FILE] [--force] DEV\n"
 "\n"
 "Close a maintenance window: read the image, its backing and data files again,\n"
 "as they are named now, and let the I/O go on that waits.\n"
 "\n"
 "Options:\n"
-" -h, --help      this text\n"
-" -V, --version   the version\n"
-" -v, --verbose   explain on standard error what is done\n"
+" -i, --image FILE   go on with FILE: a new overlay, what a commit has left, or\n"
+"                    a copy of the image; else the image must be the same file\n"
+" -f, --force        also if the disk becomes smaller and what is cut off is in\n"
+"                    use\n"
+" -h, --help         this text\n"
+" -V, --version      the version\n"
+" -v, --verbose      explain on standard error what is done\n"
 "\n"
 "Exit status: 0 live again, 1 failed (the device is frozen as before), 2 wrong\n"
 "usage.\n";
@@ -58,12 +65,54 @@ static const char resume_usage[] =
 "\n"
 "Exit status: 0 done, 1 failed, 2 wrong usage.\n";
 
-static const struct option freeze_options[] = {
-	{ "no-fs-freeze", no_argument, NULL, 'F' },
+static const struct option freeze_options[] = { FREEZE_LONG, COMMON_LONG };
+
+static const struct option thaw_options[] = {
+	{ "force", no_argument, NULL, 'f' },
+	{ "image", required_argument, NULL, 'i' },
 	COMMON_LONG
 };
 
-static const struct option plain_options[] = { COMMON_LONG };
+static const struct option resume_options[] = { COMMON_LONG };
+
+/* A week: the kernel counts milliseconds in 32 bits. */
+#define SECONDS_MAX	604800u
+
+static int parse_seconds(const char *text, unsigned int *seconds)
+{
+	unsigned long n;
+	char *end;
+
+	errno = 0;
+	n = strtoul(text, &end, 10);
+	if (!isdigit((unsigned char)*text) || *end || errno || !n || n > SECONDS_MAX)
+		return usage_error("--timeout %s: not a number of seconds from 1 to %u",
+				   text, SECONDS_MAX);
+	*seconds = n;
+	return -1;
+}
+
+/*
+ * Handles an option of FREEZE_LONG. Returns an exit status, -1 to go on, or -2 if it
+ * is none of those.
+ */
+int freeze_option(struct freeze_how *how, int c)
+{
+	switch (c) {
+	case 'F':
+		how->no_fs = true;
+		return -1;
+	case 't':
+		return parse_seconds(optarg, &how->seconds);
+	case 'O':
+		how->fails = !strcmp(optarg, "fail");
+		if (!how->fails && strcmp(optarg, "thaw"))
+			return usage_error("--on-timeout %s: not 'thaw' or 'fail'", optarg);
+		return -1;
+	default:
+		return -2;
+	}
+}
 
 /*
  * The kernel names a file that was deleted or replaced ("mv new old") "old
@@ -120,22 +169,45 @@ static int check_names(struct control *control, int index, struct message *why)
 	return ret;
 }
 
-/* Returns 0 or -errno. */
-int device_freeze(struct control *control, int index, unsigned int flags,
-		  struct message *why)
+static int freeze_with(struct control *control, int index, const struct freeze_how *how,
+		       unsigned int grace_ms, uint64_t *window, const struct mounts *mounts)
 {
-	struct qcow2_ctl_freeze arg = { .head.flags = flags, .index = index };
+	struct qcow2_ctl_freeze arg = {
+		.head.flags = (how->no_fs ? QCOW2_FREEZE_F_NO_FS : 0) |
+			      (how->fails ? QCOW2_FREEZE_F_FAIL : 0),
+		.index = index,
+		.timeout_ms = how->seconds ? how->seconds * 1000 + grace_ms : 0,
+		.mounts = (uintptr_t)mounts->fds,
+		.nr_mounts = mounts->nr,
+	};
+	int ret = control_call(control, QCOW2_CTL_FREEZE, &arg.head);
+
+	*window = arg.window;
+	return ret;
+}
+
+/*
+ * Opens a window, and says in @window which. If it has a time, the kernel acts
+ * @grace_ms later than that. Returns 0 or -errno.
+ */
+int device_freeze(struct control *control, int index, const struct freeze_how *how,
+		  unsigned int grace_ms, uint64_t *window, struct message *why)
+{
+	struct mounts mounts = { .nr = 0 };
 	int ret;
 
 	ret = check_names(control, index, why);
+	if (!ret && !how->no_fs)
+		ret = mounts_open(&mounts, index, why);
 	if (ret)
 		return ret;
 	explain(DEVICE_FORMAT ": freezing", index);
-	ret = control_call(control, QCOW2_CTL_FREEZE, &arg.head);
+	ret = freeze_with(control, index, how, grace_ms, window, &mounts);
 	if (ret)
 		message_set(why, DEVICE_FORMAT ": cannot be frozen: %s", index, control->text);
 	else
 		explain(DEVICE_FORMAT ": frozen", index);
+	mounts_close(&mounts);
 	return ret;
 }
 
@@ -160,7 +232,8 @@ static int find_image(struct control *control, int index, bool *readonly,
 		message_set(why, DEVICE_FORMAT ": %s", index, control->text);
 		return ret;
 	}
-	if (info.state == QCOW2_STATE_LIVE || info.state == QCOW2_STATE_FAILED) {
+	if (info.state == QCOW2_STATE_LIVE ||
+	    (info.state == QCOW2_STATE_FAILED && !(info.dev_flags & QCOW2_DEV_F_EXPIRED))) {
 		message_set(why, DEVICE_FORMAT ": is not frozen", index);
 		return -EINVAL;
 	}
@@ -187,14 +260,17 @@ static int check_health(const struct chain *chain, struct message *why)
 	return -EUCLEAN;
 }
 
-static int thaw_with(struct control *control, int index, const struct chain *chain,
-		     struct message *why)
+static int thaw_with(struct control *control, int index, const struct thaw_how *how,
+		     const struct chain *chain, struct message *why)
 {
 	struct qcow2_ctl_layer layers[QCOW2_MAX_LAYERS];
 	struct qcow2_ctl_thaw arg = {
+		.head.flags = (how->image ? QCOW2_THAW_F_IMAGE : 0) |
+			      (how->force ? QCOW2_THAW_F_SHRINK : 0),
 		.index = index,
 		.nr_layers = chain->nr,
 		.layers = (uintptr_t)layers,
+		.window = how->window,
 	};
 	int ret;
 
@@ -206,7 +282,8 @@ static int thaw_with(struct control *control, int index, const struct chain *cha
 }
 
 /* One try. The chain is followed anew: it may have changed in the window. */
-static int try_thaw(struct control *control, int index, struct message *why)
+static int try_thaw(struct control *control, int index, const struct thaw_how *how,
+		    struct message *why)
 {
 	char path[QCOW2_PATH_MAX];
 	struct message reason;
@@ -217,11 +294,11 @@ static int try_thaw(struct control *control, int index, struct message *why)
 	ret = find_image(control, index, &readonly, path, why);
 	if (ret)
 		return ret;
-	ret = chain_open(&chain, path, readonly, &reason);
+	ret = chain_open(&chain, how->image ? how->image : path, readonly, &reason);
 	if (!ret) {
 		ret = check_health(&chain, &reason);
 		if (!ret)
-			ret = thaw_with(control, index, &chain, &reason);
+			ret = thaw_with(control, index, how, &chain, &reason);
 		chain_close(&chain);
 	}
 	if (ret)
@@ -234,14 +311,15 @@ static int try_thaw(struct control *control, int index, struct message *why)
  * that let go of the image a moment later. Returns 0 or -errno; then the
  * device is as frozen as before.
  */
-int device_thaw(struct control *control, int index, struct message *why)
+int device_thaw(struct control *control, int index, const struct thaw_how *how,
+		struct message *why)
 {
 	unsigned int tries;
 	int ret;
 
 	explain(DEVICE_FORMAT ": thawing", index);
 	for (tries = 0; ; tries++) {
-		ret = try_thaw(control, index, why);
+		ret = try_thaw(control, index, how, why);
 		if ((ret != -EAGAIN && ret != -EBUSY) || tries == DEVICE_RETRIES)
 			break;
 		explain("%s: trying again", why->text);
@@ -272,55 +350,50 @@ static int open_device(char **args, struct control *control, int *index)
 
 static int run_freeze(const struct command *self, int argc, char **argv)
 {
+	struct freeze_how how = { 0 };
 	struct control control;
-	unsigned int flags = 0;
 	struct message why;
 	int c, index, ret, status;
+	uint64_t window;
 
-	while ((c = getopt_long(argc, argv, COMMON_SHORT, freeze_options, NULL)) != -1) {
-		if (c == 'F') {
-			flags |= QCOW2_FREEZE_F_NO_FS;
-			continue;
-		}
-		status = common_option(self, c);
+	while ((c = getopt_long(argc, argv, FREEZE_SHORT COMMON_SHORT, freeze_options,
+				NULL)) != -1) {
+		status = freeze_option(&how, c);
+		if (status == -2)
+			status = common_option(self, c);
 		if (status >= 0)
 			return status;
 	}
 	status = open_device(argv + optind, &control, &index);
 	if (status)
 		return status;
-	ret = device_freeze(&control, index, flags, &why);
+	ret = device_freeze(&control, index, &how, 0, &window, &why);
 	if (ret)
 		complain("%s", why.text);
 	control_close(&control);
 	return ret ? EXIT_FAILED : EXIT_OK;
 }
 
-/* A command whose only argument is its device: -1 to go on, or an exit status. */
-static int plain_device(const struct command *self, int argc, char **argv,
-			struct control *control, int *index)
+static int run_thaw(const struct command *self, int argc, char **argv)
 {
-	int c, status;
+	struct thaw_how how = { 0 };
+	struct control control;
+	struct message why;
+	int c, index, ret, status;
 
-	while ((c = getopt_long(argc, argv, COMMON_SHORT, plain_options, NULL)) != -1) {
-		status = common_option(self, c);
+	while ((c = getopt_long(argc, argv, "fi:" COMMON_SHORT, thaw_options, NULL)) != -1) {
+		if (c == 'f')
+			how.force = true;
+		else if (c == 'i')
+			how.image = optarg;
+		status = c == 'f' || c == 'i' ? -1 : common_option(self, c);
 		if (status >= 0)
 			return status;
 	}
-	status = open_device(argv + optind, control, index);
-	return status ? status : -1;
-}
-
-static int run_thaw(const struct command *self, int argc, char **argv)
-{
-	struct control control;
-	struct message why;
-	int index, ret, status;
-
-	status = plain_device(self, argc, argv, &control, &index);
-	if (status >= 0)
+	status = open_device(argv + optind, &control, &index);
+	if (status)
 		return status;
-	ret = device_thaw(&control, index, &why);
+	ret = device_thaw(&control, index, &how, &why);
 	if (ret)
 		complain("%s", why.text);
 	control_close(&control);
@@ -331,10 +404,15 @@ static int run_resume(const struct command *self, int argc, char **argv)
 {
 	struct qcow2_ctl_resume arg = { 0 };
 	struct control control;
-	int index, ret, status;
+	int c, index, ret, status;
 
-	status = plain_device(self, argc, argv, &control, &index);
-	if (status >= 0)
+	while ((c = getopt_long(argc, argv, COMMON_SHORT, resume_options, NULL)) != -1) {
+		status = common_option(self, c);
+		if (status >= 0)
+			return status;
+	}
+	status = open_device(argv + optind, &control, &index);
+	if (status)
 		return status;
 	arg.index = index;
 	ret = control_call(&control, QCOW2_CTL_RESUME, &arg.head);

@@ -135,14 +135,17 @@ static void put_features(struct report *r, const char *key, uint64_t bits)
 	put_text(r, key, text);
 }
 
-static void put_device(struct report *r, const struct qcow2_ctl_info *info)
+static void put_device(struct report *r, const struct qcow2_ctl_info *info,
+		       const char *reason)
 {
 	char name[32];
 
 	snprintf(name, sizeof(name), DEVICE_FORMAT, info->index);
 	put_text(r, "name", name);
 	put_text(r, "state", state_name(info->state));
+	put_text(r, "reason", reason);
 	put_seconds(r, "frozen-seconds", info->frozen_ns);
+	put_bool(r, "file-systems-frozen", info->dev_flags & QCOW2_DEV_F_FS_FROZEN);
 	put_size(r, "size", info->size_bytes);
 	put_number(r, "logical-block-size", info->logical_block_size);
 	put_bool(r, "read-only", info->dev_flags & QCOW2_DEV_F_READONLY);
@@ -261,16 +264,16 @@ static int put_layers(struct report *r, struct control *control,
 
 static int put_all(struct report *r, struct control *control, int index)
 {
-	struct qcow2_ctl_info info = { .index = index };
-	char path[QCOW2_PATH_MAX];
+	struct qcow2_ctl_info info = { .head.flags = QCOW2_INFO_F_REASON, .index = index };
+	char reason[QCOW2_PATH_MAX];
 
-	if (control_info(control, &info, path)) {
+	if (control_info(control, &info, reason)) {
 		complain(DEVICE_FORMAT ": %s", index, control->text);
 		return -1;
 	}
 	if (r->json)
 		fputs("{\n", r->out);
-	put_device(r, &info);
+	put_device(r, &info, reason);
 	if (put_layers(r, control, &info))
 		return -1;
 	if (r->json)

@@ -22,6 +22,8 @@ static const struct command *const commands[] = {
 	&thaw_command,
 	&resume_command,
 	&window_command,
+	&snapshot_command,
+	&overlay_command,
 };
 
 static const struct option main_options[] = { COMMON_LONG };

@@ -41,6 +41,8 @@ extern const struct command freeze_command;
 extern const struct command thaw_command;
 extern const struct command resume_command;
 extern const struct command window_command;
+extern const struct command snapshot_command;
+extern const struct command overlay_command;
 
 /* Options that every command has. */
 #define COMMON_SHORT	"hVv"

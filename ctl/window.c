@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "control.h"
@@ -19,17 +20,20 @@
 #include "qcow2ctl.h"
 
 static const char window_usage[] =
-"Usage: qcow2ctl window [--no-fs-freeze] DEV [--] COMMAND [ARG...]\n"
+"Usage: qcow2ctl window [OPTION...] DEV [--] COMMAND [ARG...]\n"
 "\n"
 "Freeze DEV, run COMMAND, and thaw DEV however COMMAND ends. Signals to\n"
 "qcow2ctl are passed on to COMMAND. What COMMAND does on a file system on\n"
 "DEV itself would wait for the end of the window.\n"
 "\n"
 "Options:\n"
-"     --no-fs-freeze   do not freeze the file systems on the device\n"
-" -h, --help           this text\n"
-" -V, --version        the version\n"
-" -v, --verbose        explain on standard error what is done\n"
+FREEZE_USAGE
+" -h, --help              this text\n"
+" -V, --version           the version\n"
+" -v, --verbose           explain on standard error what is done\n"
+"\n"
+"When the time of --timeout is over COMMAND is ended, by SIGTERM and two seconds\n"
+"later by SIGKILL.\n"
 "\n"
 "Environment of COMMAND:\n"
 " QCOW2_DEVICE   the device, /dev/qcow2N\n"
@@ -38,17 +42,21 @@ static const char window_usage[] =
 "Exit status: that of COMMAND (128+N if signal N killed it, or came before it\n"
 "could be run), or\n"
 "   2   wrong usage\n"
-" 124   the device could not be thawed and STAYS FROZEN, whatever COMMAND's\n"
-"       status was: mend the image, then 'qcow2ctl thaw DEV'\n"
+" 124   the device could not be thawed and STAYS FROZEN, or has failed as asked\n"
+"       for by --on-timeout, whatever COMMAND's status was: mend the image, then\n"
+"       'qcow2ctl thaw DEV'\n"
 " 125   the device could not be frozen; COMMAND was not run\n"
 " 126   COMMAND could not be executed (DEV was thawed)\n"
 " 127   COMMAND was not found (DEV was thawed)\n"
-"If SIGKILL ends qcow2ctl itself the device stays frozen.\n";
+"If SIGKILL ends qcow2ctl itself the device stays frozen until it is thawed, or\n"
+"the time is over.\n";
 
-static const struct option window_options[] = {
-	{ "no-fs-freeze", no_argument, NULL, 'F' },
-	COMMON_LONG
-};
+static const struct option window_options[] = { FREEZE_LONG, COMMON_LONG };
+
+/* For COMMAND to end when it is told to. */
+#define GRACE_SECONDS	2
+/* For us to thaw before the kernel does, who knows of no new chain. */
+#define THAW_GRACE_MS	5000
 
 /* While freezing these are noted, so that a user may change their mind. */
 static const int noted_signals[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM };
@@ -148,27 +156,86 @@ static void exec_command(char **command, const struct signals *s)
 }
 
 /*
+ * struct deadline - when COMMAND is to end
+ * @set: at all
+ * @at: of CLOCK_MONOTONIC
+ * @sig: what is sent then
+ */
+struct deadline {
+	bool set;
+	struct timespec at;
+	int sig;
+};
+
+static void deadline_set(struct deadline *d, unsigned int seconds, int sig)
+{
+	d->set = seconds;
+	d->sig = sig;
+	clock_gettime(CLOCK_MONOTONIC, &d->at);
+	d->at.tv_sec += seconds;
+}
+
+/* What is left of it; nothing at all when it has passed. */
+static struct timespec deadline_left(const struct deadline *d)
+{
+	struct timespec now, left;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	left.tv_sec = d->at.tv_sec - now.tv_sec;
+	left.tv_nsec = d->at.tv_nsec - now.tv_nsec;
+	if (left.tv_nsec < 0) {
+		left.tv_nsec += 1000000000;
+		left.tv_sec--;
+	}
+	if (left.tv_sec < 0)
+		left = (struct timespec){ 0 };
+	return left;
+}
+
+/* Returns the next signal, or 0 if the deadline has passed; or -1. */
+static int next_signal(const struct signals *s, const struct deadline *d, siginfo_t *si)
+{
+	struct timespec left;
+	int sig;
+
+	if (!d->set)
+		return sigwaitinfo(&s->passed, si);
+	left = deadline_left(d);
+	sig = sigtimedwait(&s->passed, si, &left);
+	return sig < 0 && errno == EAGAIN ? 0 : sig;
+}
+
+/*
  * Waits for the end of @pid. What the terminal sends COMMAND gets itself;
  * what a process sent to us alone is passed on.
  */
-static int wait_command(pid_t pid, const struct signals *s)
+static int wait_command(pid_t pid, const struct signals *s, unsigned int seconds)
 {
+	struct deadline deadline;
 	siginfo_t si;
-	int status;
+	int status, sig;
 
+	deadline_set(&deadline, seconds, SIGTERM);
 	while (waitpid(pid, &status, WNOHANG) != pid) {
-		if (sigwaitinfo(&s->passed, &si) < 0 || si.si_signo == SIGCHLD)
+		sig = next_signal(s, &deadline, &si);
+		if (!sig) {
+			explain("the time is over: sending signal %d", deadline.sig);
+			kill(pid, deadline.sig);
+			deadline_set(&deadline, GRACE_SECONDS, SIGKILL);
+			continue;
+		}
+		if (sig < 0 || sig == SIGCHLD)
 			continue;
 		if (si.si_code <= 0) {
-			explain("passing on signal %d", si.si_signo);
-			kill(pid, si.si_signo);
+			explain("passing on signal %d", sig);
+			kill(pid, sig);
 		}
 	}
 	return status;
 }
 
 /* Returns the exit status that COMMAND leads to. */
-static int run_command(char **command, const struct signals *s)
+static int run_command(char **command, const struct signals *s, unsigned int seconds)
 {
 	int status;
 	pid_t pid;
@@ -181,13 +248,21 @@ static int run_command(char **command, const struct signals *s)
 	}
 	if (!pid)
 		exec_command(command, s);
-	status = wait_command(pid, s);
+	status = wait_command(pid, s, seconds);
 	if (WIFSIGNALED(status)) {
 		explain("%s: killed by signal %d", command[0], WTERMSIG(status));
 		return EXIT_SIGNAL + WTERMSIG(status);
 	}
 	explain("%s: exited with %d", command[0], WEXITSTATUS(status));
 	return WEXITSTATUS(status);
+}
+
+static bool device_is(struct control *control, int index, unsigned int state)
+{
+	struct qcow2_ctl_info info = { .index = index };
+	char path[QCOW2_PATH_MAX];
+
+	return !control_info(control, &info, path) && info.state == state;
 }
 
 static int set_environment(struct control *control, int index)
@@ -207,8 +282,31 @@ static int set_environment(struct control *control, int index)
 	return 0;
 }
 
-static int window(struct control *control, int index, unsigned int flags, char **command)
+/* Returns COMMAND's status, or what has become of the device. */
+static int end_window(struct control *control, int index, const struct thaw_how *how,
+		      int status)
 {
+	struct message why;
+	int ret = device_thaw(control, index, how, &why);
+
+	if (!ret)
+		return status;
+	/* The kernel's timer was first. */
+	if (ret == -ESTALE && device_is(control, index, QCOW2_STATE_LIVE)) {
+		complain(DEVICE_FORMAT ": was thawed by the kernel, since its time was over",
+			 index);
+		return status;
+	}
+	complain("%s; mend the image, then 'qcow2ctl thaw " DEVICE_FORMAT "' (COMMAND's status was %d)",
+		 why.text, index, status);
+	return EXIT_FROZEN;
+}
+
+static int window(struct control *control, int index, const struct freeze_how *how,
+		  char **command)
+{
+	unsigned int grace_ms = how->fails ? 0 : GRACE_SECONDS * 1000 + THAW_GRACE_MS;
+	struct thaw_how thaw = { 0 };
 	struct signals signals;
 	struct message why;
 	int ret, status;
@@ -216,7 +314,7 @@ static int window(struct control *control, int index, unsigned int flags, char *
 	if (set_environment(control, index))
 		return EXIT_NOT_RUN;
 	signals_prepare(&signals);
-	ret = device_freeze(control, index, flags, &why);
+	ret = device_freeze(control, index, how, grace_ms, &thaw.window, &why);
 	signals_block(&signals);
 	if (ret == -EINTR && noted)
 		return EXIT_SIGNAL + noted;
@@ -224,28 +322,29 @@ static int window(struct control *control, int index, unsigned int flags, char *
 		complain("%s", why.text);
 		return EXIT_NOT_RUN;
 	}
-	status = noted ? EXIT_SIGNAL + noted : run_command(command, &signals);
-	if (!device_thaw(control, index, &why))
-		return status;
-	complain("%s; mend the image, then 'qcow2ctl thaw " DEVICE_FORMAT "' (COMMAND's status was %d)",
-		 why.text, index, status);
-	return EXIT_FROZEN;
+	status = noted ? EXIT_SIGNAL + noted :
+			 run_command(command, &signals, how->seconds);
+	if (how->fails && device_is(control, index, QCOW2_STATE_FAILED)) {
+		complain(DEVICE_FORMAT ": its time was over, and all I/O fails: 'qcow2ctl thaw " DEVICE_FORMAT "' makes it live again (COMMAND's status was %d)",
+			 index, index, status);
+		return EXIT_FROZEN;
+	}
+	return end_window(control, index, &thaw, status);
 }
 
 static int run_window(const struct command *self, int argc, char **argv)
 {
+	struct freeze_how how = { 0 };
 	int c, index, status;
 	struct control control;
-	unsigned int flags = 0;
 	struct message why;
 	char **command;
 
-	while ((c = getopt_long(argc, argv, "+" COMMON_SHORT, window_options, NULL)) != -1) {
-		if (c == 'F') {
-			flags |= QCOW2_FREEZE_F_NO_FS;
-			continue;
-		}
-		status = common_option(self, c);
+	while ((c = getopt_long(argc, argv, "+" FREEZE_SHORT COMMON_SHORT, window_options,
+				NULL)) != -1) {
+		status = freeze_option(&how, c);
+		if (status == -2)
+			status = common_option(self, c);
 		if (status >= 0)
 			return status;
 	}
@@ -261,7 +360,7 @@ static int run_window(const struct command *self, int argc, char **argv)
 		return EXIT_NOT_RUN;
 	}
 	if (!device_index(argv[optind], &index, &why)) {
-		status = window(&control, index, flags, command);
+		status = window(&control, index, &how, command);
 	} else {
 		complain("%s", why.text);
 		status = EXIT_NOT_RUN;

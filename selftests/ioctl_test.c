@@ -49,10 +49,11 @@ static const struct command {
 	{ "DETACH", QCOW2_CTL_DETACH, sizeof(struct qcow2_ctl_detach),
 	  QCOW2_DETACH_F_DEFERRED | QCOW2_DETACH_F_FORCE },
 	{ "FREEZE", QCOW2_CTL_FREEZE, sizeof(struct qcow2_ctl_freeze),
-	  QCOW2_FREEZE_F_NO_FS },
-	{ "THAW", QCOW2_CTL_THAW, sizeof(struct qcow2_ctl_thaw), 0 },
+	  QCOW2_FREEZE_F_NO_FS | QCOW2_FREEZE_F_FAIL },
+	{ "THAW", QCOW2_CTL_THAW, sizeof(struct qcow2_ctl_thaw),
+	  QCOW2_THAW_F_IMAGE | QCOW2_THAW_F_SHRINK },
 	{ "INFO", QCOW2_CTL_INFO, sizeof(struct qcow2_ctl_info),
-	  QCOW2_INFO_F_NEXT | QCOW2_INFO_F_DATA_PATH },
+	  QCOW2_INFO_F_NEXT | QCOW2_INFO_F_DATA_PATH | QCOW2_INFO_F_REASON },
 	{ "RESUME", QCOW2_CTL_RESUME, sizeof(struct qcow2_ctl_resume), 0 },
 };
 
@@ -541,10 +542,16 @@ static void test_info(void)
 	call(QCOW2_CTL_INFO, 0, "info, longer");
 }
 
+/* What thaw() asks for. */
+static uint64_t window;
+static uint32_t thaw_flags;
+
 static void thaw(struct qcow2_ctl_layer *layers, uint32_t nr, int want,
 		 const char *what)
 {
 	begin(&commands[3]);
+	arg.head.flags = thaw_flags;
+	arg.thaw.window = window;
 	arg.thaw.index = 5;
 	arg.thaw.nr_layers = nr;
 	arg.thaw.layers = (uintptr_t)layers;
@@ -566,16 +573,38 @@ static void test_window(void)
 		open_image(raw, O_RDWR), QCOW2_FORMAT_QCOW2, -1
 	};
 
+	static const int nowhere = -1;
+
 	thaw(NULL, 0, EINVAL, "thaw what is live");
 	begin(&commands[2]);
 	arg.freeze.index = 5;
 	arg.head.flags = QCOW2_FREEZE_F_NO_FS;
+	arg.freeze.nr_mounts = QCOW2_MAX_MOUNTS + 1;
+	call_words(QCOW2_CTL_FREEZE, E2BIG, "freeze with 257 file systems");
+	arg.freeze.nr_mounts = 1;
+	arg.freeze.mounts = BAD_POINTER;
+	call_words(QCOW2_CTL_FREEZE, EFAULT, "freeze with file systems nowhere");
+	arg.freeze.mounts = (uintptr_t)&nowhere;
+	/* None was taken over by halves. */
+	call_words(QCOW2_CTL_FREEZE, EBADF, "freeze with no file system");
+	arg.head.flags = 0;
+	arg.freeze.mounts = (uintptr_t)&layer.fd;
+	call_words(QCOW2_CTL_FREEZE, EINVAL, "freeze with the file system of the image");
+	arg.head.flags = QCOW2_FREEZE_F_NO_FS;
+	arg.freeze.nr_mounts = 0;
 	call(QCOW2_CTL_FREEZE, 0, "freeze");
+	window = arg.freeze.window;
 	expect_state(QCOW2_STATE_FROZEN, "frozen");
 	begin(&commands[2]);
 	arg.freeze.index = 5;
 	call_words(QCOW2_CTL_FREEZE, EBUSY, "freeze what is frozen");
-	thaw(&wrong, 1, EINVAL, "thaw with another file");
+	window--;
+	thaw(&layer, 1, ESTALE, "thaw of another window");
+	window = 0;
+	thaw(&wrong, 1, ESTALE, "thaw with another file");
+	thaw_flags = QCOW2_THAW_F_IMAGE;
+	thaw(&wrong, 1, EINVAL, "thaw with another file that is no image");
+	thaw_flags = 0;
 	expect_state(QCOW2_STATE_FROZEN, "after a failed thaw");
 	thaw(&layer, QCOW2_MAX_LAYERS + 1, EINVAL, "thaw with 257 layers");
 	thaw((void *)BAD_POINTER, 1, EFAULT, "thaw with layers nowhere");

@@ -114,11 +114,26 @@ struct qcow2_ctl_detach {
 
 /* Do not freeze the file systems on the disk and its partitions. */
 #define QCOW2_FREEZE_F_NO_FS	(1U << 0)
+/* When the time is over, let all I/O fail that waits, instead of thawing. */
+#define QCOW2_FREEZE_F_FAIL	(1U << 1)
+
+/* File systems that one freeze takes from its caller. */
+#define QCOW2_MAX_MOUNTS	256
 
 /**
  * struct qcow2_ctl_freeze - QCOW2_CTL_FREEZE: open a window
  * @head: see &struct qcow2_ctl_head; flags are QCOW2_FREEZE_F_*
  * @index: N of /dev/qcow2N
+ * @timeout_ms: milliseconds after which the kernel ends the window by itself, 0
+ *	for never. It thaws with the files that the device has, as soon as nobody
+ *	has them locked, if they name the backing files that they named before;
+ *	or, with QCOW2_FREEZE_F_FAIL, the device fails
+ * @window: out: names this window, for &struct qcow2_ctl_thaw; never 0
+ * @mounts: user address of an array of file descriptors (__s32), one on each file
+ *	system that uses the disk without its block device knowing of it (btrfs on
+ *	older kernels): these are frozen, too. Unless QCOW2_FREEZE_F_NO_FS, those
+ *	that it knows are found by the kernel
+ * @nr_mounts: number of elements behind @mounts, at most QCOW2_MAX_MOUNTS
  * @reserved: must be 0
  *
  * When it returns 0 the image on disk is complete and clean, nothing of it
@@ -128,25 +143,38 @@ struct qcow2_ctl_detach {
 struct qcow2_ctl_freeze {
 	struct qcow2_ctl_head head;
 	__s32 index;
+	__u32 timeout_ms;
+	__u64 window;
+	__u64 mounts;
+	__u32 nr_mounts;
 	__u32 reserved;
 };
 
+/* Another file may take the place of the active layer's. */
+#define QCOW2_THAW_F_IMAGE	(1U << 0)
+/* The disk may become smaller under somebody who uses what is cut off. */
+#define QCOW2_THAW_F_SHRINK	(1U << 1)
+
 /**
  * struct qcow2_ctl_thaw - QCOW2_CTL_THAW: close a window
- * @head: see &struct qcow2_ctl_head; no flags yet
+ * @head: see &struct qcow2_ctl_head; flags are QCOW2_THAW_F_*
  * @index: N of /dev/qcow2N
  * @nr_layers: 0 to read the files again that the device has, otherwise the
  *	number of elements behind @layers
  * @layers: as in &struct qcow2_ctl_attach: the chain to go on with
+ * @window: the window that is to be closed, or 0 for any
  *
- * On failure the device stays frozen, with the chain it had.
- * EINVAL if the device is not frozen.
+ * On failure the device stays frozen, with the chain it had. EINVAL if the
+ * device is not frozen, ESTALE if @window is not open (any more), or if the
+ * active layer is another file and QCOW2_THAW_F_IMAGE is not given; EFBIG if
+ * what would be cut off is in use; EAGAIN if somebody has locked a file.
  */
 struct qcow2_ctl_thaw {
 	struct qcow2_ctl_head head;
 	__s32 index;
 	__u32 nr_layers;
 	__u64 layers;
+	__u64 window;
 };
 
 /**
@@ -169,7 +197,7 @@ enum qcow2_state {
 	QCOW2_STATE_FREEZING	= 2,
 	QCOW2_STATE_FROZEN	= 3,
 	QCOW2_STATE_THAWING	= 4,
-	QCOW2_STATE_FAILED	= 5,	/* only reads are served */
+	QCOW2_STATE_FAILED	= 5,	/* only reads are served, or nothing */
 	QCOW2_STATE_DETACHING	= 6,
 };
 
@@ -177,6 +205,8 @@ enum qcow2_state {
 #define QCOW2_INFO_F_NEXT	(1U << 0)
 /* Report the path of the layer's external data file, "" if it has none. */
 #define QCOW2_INFO_F_DATA_PATH	(1U << 1)
+/* Report in words why the device failed, or was not thawed, instead of a path. */
+#define QCOW2_INFO_F_REASON	(1U << 2)
 
 /* qcow2_ctl_info.dev_flags */
 #define QCOW2_DEV_F_READONLY	(1U << 0)
@@ -188,6 +218,10 @@ enum qcow2_state {
 #define QCOW2_DEV_F_PARK	(1U << 3)
 /* I/O waits for space. */
 #define QCOW2_DEV_F_NOSPACE	(1U << 4)
+/* The window was opened without QCOW2_FREEZE_F_NO_FS. */
+#define QCOW2_DEV_F_FS_FROZEN	(1U << 5)
+/* Failed in a window: nothing is served, but a thaw may mend it. */
+#define QCOW2_DEV_F_EXPIRED	(1U << 6)
 
 /**
  * struct qcow2_ctl_info - QCOW2_CTL_INFO: what a device is and does
@@ -258,14 +292,14 @@ struct qcow2_ctl_info {
 /* Sizes of the arguments when they were introduced: none may be smaller. */
 #define QCOW2_CTL_ATTACH_SIZE_VER0	48
 #define QCOW2_CTL_DETACH_SIZE_VER0	32
-#define QCOW2_CTL_FREEZE_SIZE_VER0	32
-#define QCOW2_CTL_THAW_SIZE_VER0	40
+#define QCOW2_CTL_FREEZE_SIZE_VER0	56
+#define QCOW2_CTL_THAW_SIZE_VER0	48
 #define QCOW2_CTL_INFO_SIZE_VER0	200
 #define QCOW2_CTL_RESUME_SIZE_VER0	32
 
 #define QCOW2_CTL_ATTACH	_IOWR(0xB9, 0x00, struct qcow2_ctl_attach)
 #define QCOW2_CTL_DETACH	_IOW(0xB9, 0x01, struct qcow2_ctl_detach)
-#define QCOW2_CTL_FREEZE	_IOW(0xB9, 0x02, struct qcow2_ctl_freeze)
+#define QCOW2_CTL_FREEZE	_IOWR(0xB9, 0x02, struct qcow2_ctl_freeze)
 #define QCOW2_CTL_THAW		_IOW(0xB9, 0x03, struct qcow2_ctl_thaw)
 #define QCOW2_CTL_INFO		_IOWR(0xB9, 0x04, struct qcow2_ctl_info)
 #define QCOW2_CTL_RESUME	_IOW(0xB9, 0x05, struct qcow2_ctl_resume)
