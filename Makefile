@@ -76,6 +76,10 @@ check-stress: deps ## windows, detaches and kills at random times (very long)
 check-hostile: deps ## 10000 images tampered with, with KASAN and lockdep (long)
 	selftests/check hostile
 
+bench-window: deps ## how long windows take, beside qemu-nbd (5 minutes)
+	$(VM)/run --disk 8G --mem 4G --timeout 3000 --env TEST_TIMEOUT=2900 -- \
+		selftests/run_tests -v selftests/bench_window.sh
+
 fuzz: deps ## the decoders under libFuzzer, for FUZZ_SECONDS (default 60)
 	selftests/fuzz/run
 
@@ -92,4 +96,4 @@ help: ## this list
 
 .PHONY: all module ctl install clean deps demo check check-static check-kunit \
 	check-ctl check-vm check-debug check-format check-power check-crash \
-	check-memory check-stress check-hostile fuzz check-harness shell help
+	check-memory check-stress check-hostile fuzz bench-window check-harness shell help

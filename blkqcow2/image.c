@@ -97,8 +97,8 @@ static void qcow2_image_give_up(struct qcow2_image *image, int error,
 	if (cmpxchg(&image->commit.error, 0, error))
 		return;
 	qcow2_dev_set_reason(image->dev, reason);
-	pr_err("qcow2%d: %s, the device is read-only now\n", image->dev->index,
-	       reason);
+	pr_err("qcow2%d: image can no longer be written, the device is read-only now: %s\n",
+	       image->dev->index, reason);
 	qcow2_dev_failed(image->dev);
 }
 
@@ -116,7 +116,7 @@ void qcow2_image_fail(struct qcow2_image *image, int error)
 	char reason[64];
 
 	snprintf(reason, sizeof(reason),
-		 "image can no longer be written (error %d)", error);
+		 "a write or flush of the image failed (error %d)", error);
 	qcow2_image_give_up(image, error, reason);
 }
 

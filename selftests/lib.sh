@@ -142,7 +142,8 @@ thaw_all()
 	for sys in /sys/block/qcow2*; do
 		[ -e "$sys" ] || continue
 		read -r state <"$sys/qcow2/state"
-		[ "$state" != frozen ] || qcow2ctl thaw "${sys##*/}"
+		[ "$state" = frozen ] || continue
+		qcow2ctl thaw "${sys##*/}" || qcow2ctl detach -f "${sys##*/}"
 	done
 }
 

@@ -25,9 +25,12 @@ spoiled()
 	expect_state "$dev" frozen
 }
 
+# The same file again: another one would be another disk.
+ln a.qcow2 same.qcow2
 mend()
 {
 	rm -rf a.qcow2 base.qcow2
+	ln same.qcow2 a.qcow2
 	cp --sparse=always saved.qcow2 a.qcow2
 	cp --sparse=always saved.base.qcow2 base.qcow2
 }
@@ -73,8 +76,12 @@ spoiled "a.qcow2.*(in use|locked)"
 mend
 kill -0 "$reader" || wait "$reader" || fail "the reader got an error"
 
-# A whole one in its place is what the name stands for from now on.
-qcow2ctl thaw "$dev"
+# A whole one in its place is another file, and may be another disk: it is what the
+# name stands for from now on if somebody says so.
+rm a.qcow2
+cp --sparse=always saved.qcow2 a.qcow2
+spoiled "another file.*--image"
+qcow2ctl thaw --image a.qcow2 "$dev"
 wait "$reader" || fail "the reader got an error"
 cmp "$mem/read" "$mem/model" || fail "the device reads other content"
 "$bin/diff_io" --dev "$dev" --seed 2 --ops 300 --depth 8 --init "$mem/model" \
