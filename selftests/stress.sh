@@ -12,11 +12,16 @@
 # SIGKILL of qcow2ctl and of qemu-img, removal of the module. What they try may
 # be refused, since each is in the way of the others; but verified I/O never
 # fails, and nothing ever hangs.
+#
+# A fourth device stays attached for all the time, and with it the module. fio
+# writes to it and verifies what it has written; operators do nothing to it but
+# windows.
 
 # shellcheck disable=SC2034,SC2154 # for those who source it, from lib.sh
 
 readonly stress_first=10 stress_devices=3 stress_operators=2
 readonly model_size=8M scratch_offset=8M scratch_size=4M
+readonly fio_dev=/dev/qcow2$((stress_first + stress_devices)) fio_image=$disk/fio.qcow2
 stress_dir=$disk
 
 # done_one WHAT: for the statistics.
@@ -195,6 +200,49 @@ keeper()
 	done
 }
 
+### fio
+
+# fio_verified FILE OPTION...: write what $fio_seed says and verify it, or with
+# --verify_only do just that.
+fio_verified()
+{
+	local file=$1
+
+	shift
+	fio --name=verified --filename="$file" --rw=randwrite --bs=4k \
+		--size="$scratch_size" --iodepth=16 --randseed="$fio_seed" \
+		--verify=crc32c --verify_fatal=1 --verify_state_save=0 "$@" \
+		>"$mem/fio" 2>&1 || fail "fio: $(<"$mem/fio")"
+}
+
+fio_round()
+{
+	fio_seed=$((stress_seed + $1))
+	fio_verified "$fio_dev" --ioengine=libaio --direct=1
+	done_one fio
+}
+
+fio_keeper()
+{
+	local rounds=0
+
+	while stress_goes_on; do
+		rounds=$((rounds + 1))
+		fio_round "$rounds"
+	done
+}
+
+# QEMU, too, must find what fio has written last.
+fio_verdict()
+{
+	fio_round 0
+	qcow2ctl detach "$fio_dev"
+	check_clean "$fio_image"
+	to_raw "$fio_image" "$mem/raw.fio"
+	fio_verified "$mem/raw.fio" --verify_only
+	rm "$mem/raw.fio" "$fio_image"
+}
+
 ### Operators
 
 # killed MILLISECONDS COMMAND...: with SIGKILL, within that time.
@@ -254,11 +302,15 @@ kill_qemu_img()
 		:"
 }
 
+# The first ones of all that an operator does leave the content alone.
+readonly window_kinds=11 all_kinds=14
+
+# operate DEVICE IMAGE KINDS: one of so many.
 operate()
 {
-	local nr=$1 dev=$2 image=$stress_dir/$1.qcow2
+	local dev=$1 image=$2
 
-	case $((RANDOM % 14)) in
+	case $((RANDOM % $3)) in
 	0|1)
 		window snapshot-create "$dev" -- \
 			qemu-img snapshot -c "s$((RANDOM % 4))" "$image"
@@ -267,43 +319,43 @@ operate()
 		window snapshot-delete "$dev" -- \
 			qemu-img snapshot -d "s$((RANDOM % 4))" "$image"
 		;;
-	4)
-		window resize "$dev" -- \
-			qemu-img resize -q --shrink "$image" "$((16 + RANDOM % 16))M"
-		;;
-	5|6)
+	4|5)
 		if attempt qcow2ctl freeze "$dev"; then
 			pause $((RANDOM % 300))
 			! attempt qcow2ctl thaw "$dev" || done_one freeze-thaw
 		fi
 		await not_frozen "$dev"
 		;;
-	7|8)
+	6|7)
 		killed 400 qcow2ctl window "$dev" -- qemu-img snapshot -c o "$image"
 		pause $((RANDOM % 100))
 		! frozen "$dev" || done_one frozen-by-a-dead
 		await not_frozen "$dev"
 		done_one window-killed
 		;;
-	9)
+	8)
 		killed 100 qcow2ctl freeze "$dev"
 		killed 100 qcow2ctl thaw "$dev"
 		await not_frozen "$dev"
 		done_one freeze-killed
 		;;
-	10)
-		! attempt qcow2ctl detach "$dev" || done_one detach-by-operator
-		;;
-	11)
-		! attempt qcow2ctl detach -d "$dev" || done_one deferred-by-operator
-		;;
-	12)
+	9)
 		! attempt rmmod blkqcow2 || fail "the module goes, with devices"
 		done_one rmmod-refused
 		;;
-	13)
+	10)
 		attempt qcow2ctl info "$dev" || :
 		killed 50 qcow2ctl list
+		;;
+	11)
+		window resize "$dev" -- \
+			qemu-img resize -q --shrink "$image" "$((16 + RANDOM % 16))M"
+		;;
+	12)
+		! attempt qcow2ctl detach "$dev" || done_one detach-by-operator
+		;;
+	13)
+		! attempt qcow2ctl detach -d "$dev" || done_one deferred-by-operator
 		;;
 	esac
 }
@@ -315,7 +367,12 @@ operator()
 	RANDOM=$((stress_seed + 100 + $1))
 	answer=$mem/answer.operator.$1
 	while stress_goes_on; do
-		nr=$((RANDOM % stress_devices))
+		nr=$((RANDOM % (stress_devices + 1)))
+		if [ "$nr" = "$stress_devices" ]; then
+			operate "$fio_dev" "$fio_image" "$window_kinds"
+			pause $((RANDOM % 150))
+			continue
+		fi
 		exec {lock}>"$mem/lock.$nr"
 		# Nobody may thaw between the death of a qemu-img and the repair.
 		if [ $((RANDOM % 8)) = 0 ]; then
@@ -323,7 +380,8 @@ operator()
 			kill_qemu_img "/dev/qcow2$((stress_first + nr))" "$nr"
 		else
 			flock -s "$lock"
-			operate "$nr" "/dev/qcow2$((stress_first + nr))"
+			operate "/dev/qcow2$((stress_first + nr))" \
+				"$stress_dir/$nr.qcow2" "$all_kinds"
 		fi
 		exec {lock}>&-
 		pause $((RANDOM % 150))
@@ -349,15 +407,16 @@ stress_setup()
 # $summary all that was done.
 stress()
 {
-	local pids=() pid i anchor what
+	local pids=() pid i what
 	local -A counts=()
 
 	stress_end=$((SECONDS + $1))
 	rm -f "$mem/stop"
 	: >"$mem/done"
-	# One that nobody touches keeps the module there.
-	qemu-img create -q -f qcow2 anchor.qcow2 1M
-	anchor=$(qcow2ctl attach anchor.qcow2)
+	qemu-img create -q -f qcow2 "$fio_image" 16M
+	qcow2ctl attach -i "${fio_dev#/dev/qcow2}" "$fio_image" >/dev/null
+	fio_keeper &
+	pids+=($!)
 	for ((i = 0; i < stress_operators; i++)); do
 		operator "$i" &
 		pids+=($!)
@@ -374,7 +433,7 @@ stress()
 		gone_from "$dev" || insist qcow2ctl detach "$dev"
 		stress_verdict "$i"
 	done
-	qcow2ctl detach "$anchor"
+	fio_verdict
 	while read -r what; do
 		counts[$what]=$((${counts[$what]-0} + 1))
 	done <"$mem/done"

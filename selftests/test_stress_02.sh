@@ -117,3 +117,6 @@ done
 detach "$other"
 check_clean other.qcow2
 check_usable
+# No file of an image is open any more: locks are dropped before.
+cd ..
+unmount host
