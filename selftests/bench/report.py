@@ -173,7 +173,7 @@ def print_posting(results):
 
 
 def targets():
-    """(case, rw, bs, factor, contender or case or None for a bare number)."""
+    """(case, rw, bs, factor, of which contender, or of us in which case)."""
     for rw, bs in [(rw, "4k") for rw in ("read", "write", "randread", "randwrite")]:
         yield "prealloc", rw, bs, 1, "loop"
         yield "prealloc", rw, bs, 1.35, "raw"
@@ -182,7 +182,8 @@ def targets():
             yield "prealloc", rw, bs, factor, "loop"
     yield "empty", "randwrite", "4k", 1, "loop"
     yield "empty", "write", "64k", 1, "loop"
-    yield "backed", "randwrite", "4k", 55, None
+    # 55 where qemu-nbd takes 107: how many of the writes copy is not the same here.
+    yield "backed", "randwrite", "4k", 55 / 107, "nbd"
     yield "compressed", "read", "4k", 1 / 3, "nbd"
     yield "layers", "randread", "4k", 1.3, "prealloc"
     yield "extl2", "randwrite", "4k", 1 / 3, "nbd"
@@ -194,14 +195,14 @@ def print_targets(results):
     for case, rw, bs, factor, other in targets():
         ours = results.get(case, rw, bs, "blkqcow2")
         if other in CASES:
-            cell, name = results.get(other, rw, bs, "blkqcow2"), other
+            cell = results.get(other, rw, bs, "blkqcow2")
         else:
-            cell, name = results.get(case, rw, bs, other), other
-        if not ours or (other and not cell):
+            cell = results.get(case, rw, bs, other)
+        if not ours or not cell:
             continue
-        limit = factor * cell.cost if cell else factor
+        limit = factor * cell.cost
         rows.append([f"{case} {bs.upper()} {rw}", number(ours.cost),
-                     f"{factor:.2f} x {name}" if name else "-", number(limit),
+                     f"{factor:.2f} x {other}", number(limit),
                      "yes" if ours.cost <= limit else
                      f"no, by {100 * (ours.cost / limit - 1):.0f} %"])
     if rows:
@@ -225,7 +226,7 @@ def print_spread(results):
 
 ### The plot
 
-BAR, GAP, HEIGHT, LEFT, TOP, BOTTOM = 9, 12, 170, 60, 40, 48
+BAR, GAP, GROUP, HEIGHT, LEFT, TOP, BOTTOM = 9, 12, 52, 170, 60, 40, 48
 
 
 class Svg:
@@ -261,14 +262,14 @@ def plot_case(svg, results, case, x):
     """A panel at @x: returns where it ends."""
     patterns, contenders = results.patterns(case), results.contenders(case)
     values = [c.cost for k, c in results.cells.items() if k[0] == case]
-    low = math.floor(math.log10(min(values)))
+    low = math.floor(math.log10(min(values) / 2))
     high = max(math.ceil(math.log10(max(values))), low + 1)
     top, base = svg.y + TOP, svg.y + TOP + HEIGHT
 
     def height(cost):
         return HEIGHT * (math.log10(cost) - low) / (high - low)
 
-    group = BAR * len(contenders) + GAP
+    group = max(BAR * len(contenders) + GAP, GROUP)
     left, end = x + LEFT, x + LEFT + group * len(patterns)
     svg.text(x + 8, svg.y + 22, f"{case}: {CASES[case]}", 12)
     for power in range(low, high + 1):
@@ -278,7 +279,7 @@ def plot_case(svg, results, case, x):
     svg.text(x + 16, top + HEIGHT / 2, f"{UNITS[results.mode]} for an I/O", 10,
              "middle", -90)
     for i, (rw, bs) in enumerate(patterns):
-        at = left + i * group + GAP / 2
+        at = left + i * group + (group - BAR * len(contenders)) / 2
         for j, contender in enumerate(contenders):
             cell = results.get(case, rw, bs, contender)
             if cell:
@@ -308,7 +309,7 @@ def plot(all_results, path):
         svg.y += 16
         x = 0
         for case in results.cases():
-            if x and x + LEFT + len(results.patterns(case)) * 40 > 900:
+            if x and x + LEFT + len(results.patterns(case)) * GROUP > 900:
                 svg.y += TOP + HEIGHT + BOTTOM
                 x = 0
             x = plot_case(svg, results, case, x)
