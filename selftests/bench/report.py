@@ -148,8 +148,9 @@ def print_costs(results):
 
 
 def print_posting(results):
-    print("Throughput and processors, as in the posting of dm-qcow2: MiB/s, "
-          "busy processors,\nMiB/s for each busy processor; and what dm-qcow2 had\n")
+    head = ("Throughput and processors, as in the posting of dm-qcow2: MiB/s, "
+            "busy processors,\nMiB/s for each busy processor; and what dm-qcow2 "
+            "had\n\n")
     for case in results.cases():
         rows = []
         for rw, bs in results.patterns(case):
@@ -167,7 +168,8 @@ def print_posting(results):
             row.append("-" if published is None else f"{published:+.1f}")
             rows.append(row)
         if rows:
-            print(f"{case}: {CASES[case]}")
+            print(f"{head}{case}: {CASES[case]}")
+            head = ""
             print_table(["", "qemu-nbd", "CPUs", "per CPU", "blkqcow2", "CPUs",
                          "per CPU", "diff %", "per CPU %", "dm-qcow2 %"], rows)
 
