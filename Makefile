@@ -86,6 +86,12 @@ fuzz: deps ## the decoders under libFuzzer, for FUZZ_SECONDS (default 60)
 check-harness: deps ## does the virtual machine tell failures apart?
 	selftests/check harness
 
+check-bench: deps ## a small selection of the benchmark: does it work?
+	selftests/check bench
+
+bench: deps ## measure blkqcow2 beside loop, qemu-nbd, ... (about an hour)
+	selftests/bench/run --icount --wall
+
 shell: deps ## a shell in a virtual machine with the module loaded
 	$(VM)/run --disk 8G --interactive
 
@@ -96,4 +102,5 @@ help: ## this list
 
 .PHONY: all module ctl install clean deps demo check check-static check-kunit \
 	check-ctl check-vm check-debug check-format check-power check-crash \
-	check-memory check-stress check-hostile fuzz bench-window check-harness shell help
+	check-memory check-stress check-hostile fuzz bench-window check-harness \
+	check-bench bench shell help

@@ -49,6 +49,7 @@ window qemu-img amend -o lazy_refcounts=off a.qcow2
 # Bitmaps that lived through writes are not to be trusted, and QEMU does not.
 window qemu-img bitmap --add a.qcow2 b0
 window qemu-img bitmap --remove a.qcow2 b0
+# shellcheck disable=SC2016
 window sh -ec 'for name in b1 b2; do qemu-img bitmap --add a.qcow2 $name; done
 	qemu-img bitmap --merge b1 a.qcow2 b2'
 window qemu-img bitmap --remove a.qcow2 b1
