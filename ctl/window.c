@@ -209,7 +209,8 @@ static int next_signal(const struct signals *s, const struct deadline *d, siginf
  * Waits for the end of @pid. What the terminal sends COMMAND gets itself;
  * what a process sent to us alone is passed on.
  */
-static int wait_command(pid_t pid, const struct signals *s, unsigned int seconds)
+static int wait_command(pid_t pid, const struct signals *s, unsigned int seconds,
+			bool *expired)
 {
 	struct deadline deadline;
 	siginfo_t si;
@@ -221,6 +222,7 @@ static int wait_command(pid_t pid, const struct signals *s, unsigned int seconds
 		if (!sig) {
 			explain("the time is over: sending signal %d", deadline.sig);
 			kill(pid, deadline.sig);
+			*expired = true;
 			deadline_set(&deadline, GRACE_SECONDS, SIGKILL);
 			continue;
 		}
@@ -235,7 +237,8 @@ static int wait_command(pid_t pid, const struct signals *s, unsigned int seconds
 }
 
 /* Returns the exit status that COMMAND leads to. */
-static int run_command(char **command, const struct signals *s, unsigned int seconds)
+static int run_command(char **command, const struct signals *s, unsigned int seconds,
+		       bool *expired)
 {
 	int status;
 	pid_t pid;
@@ -248,7 +251,7 @@ static int run_command(char **command, const struct signals *s, unsigned int sec
 	}
 	if (!pid)
 		exec_command(command, s);
-	status = wait_command(pid, s, seconds);
+	status = wait_command(pid, s, seconds, expired);
 	if (WIFSIGNALED(status)) {
 		explain("%s: killed by signal %d", command[0], WTERMSIG(status));
 		return EXIT_SIGNAL + WTERMSIG(status);
@@ -302,12 +305,30 @@ static int end_window(struct control *control, int index, const struct thaw_how 
 	return EXIT_FROZEN;
 }
 
+/*
+ * The device was to fail when its time was over, and so it has, or is about to:
+ * COMMAND was @expired at the same moment.
+ */
+static bool has_failed(struct control *control, int index, bool expired)
+{
+	unsigned int tries;
+
+	for (tries = 0; ; tries++) {
+		if (device_is(control, index, QCOW2_STATE_FAILED))
+			return true;
+		if (!expired || tries == DEVICE_RETRIES)
+			return false;
+		device_pause();
+	}
+}
+
 static int window(struct control *control, int index, const struct freeze_how *how,
 		  char **command)
 {
 	unsigned int grace_ms = how->fails ? 0 : GRACE_SECONDS * 1000 + THAW_GRACE_MS;
 	struct thaw_how thaw = { 0 };
 	struct signals signals;
+	bool expired = false;
 	struct message why;
 	int ret, status;
 
@@ -323,8 +344,8 @@ static int window(struct control *control, int index, const struct freeze_how *h
 		return EXIT_NOT_RUN;
 	}
 	status = noted ? EXIT_SIGNAL + noted :
-			 run_command(command, &signals, how->seconds);
-	if (how->fails && device_is(control, index, QCOW2_STATE_FAILED)) {
+			 run_command(command, &signals, how->seconds, &expired);
+	if (how->fails && has_failed(control, index, expired)) {
 		complain(DEVICE_FORMAT ": its time was over, and all I/O fails: 'qcow2ctl thaw " DEVICE_FORMAT "' makes it live again (COMMAND's status was %d)",
 			 index, index, status);
 		return EXIT_FROZEN;
