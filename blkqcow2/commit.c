@@ -411,15 +411,9 @@ static int qcow2_commit_barrier(struct qcow2_image *image, int nr)
 {
 	struct qcow2_layer *layer = qcow2_active(image);
 
-	int ret;
-
 	if (nr == QCOW2_FAULT_BARRIER)
 		return 0;
-	ret = nr == 1 ? qcow2_layer_flush(layer) : qcow2_io_flush(&layer->meta);
-	/* What of all the writes before it is on disk nobody knows now. */
-	if (ret && !qcow2_error_passes(ret))
-		qcow2_image_fail(image, ret);
-	return ret;
+	return nr == 1 ? qcow2_layer_flush(layer) : qcow2_io_flush(&layer->meta);
 }
 
 /* What one round has memory for; @todo and @again tell what is left. */
@@ -519,9 +513,9 @@ static int qcow2_commit_run(struct qcow2_image *image)
 	 * What could not be written is dirty still, and nothing has come before it.
 	 * Who wants all of it written, for a window or a detach, can do without that.
 	 */
-	if (qcow2_error_passes(ret) || (ret && READ_ONCE(image->commit.all)))
+	if (qcow2_error_passes(ret))
 		qcow2_commit_soon(image);
-	else if (ret)
+	else if (ret && !READ_ONCE(image->commit.all))
 		qcow2_image_fail(image, ret);
 	return ret;
 }

@@ -183,43 +183,86 @@ void qcow2_dev_get_reason(struct qcow2_dev *dev, char *buf, size_t size)
 }
 
 /**
+ * qcow2_dev_get_disk() - the disk, if there is one
+ * @dev: the device
+ *
+ * Context: any; without ctl_lock.
+ * Return: the disk, for put_disk(), or NULL.
+ */
+struct gendisk *qcow2_dev_get_disk(struct qcow2_dev *dev)
+{
+	struct gendisk *disk;
+	unsigned long flags;
+
+	spin_lock_irqsave(&dev->park_lock, flags);
+	disk = dev->disk;
+	if (disk)
+		get_device(disk_to_dev(disk));
+	spin_unlock_irqrestore(&dev->park_lock, flags);
+	return disk;
+}
+
+/**
+ * qcow2_dev_forget_disk() - the disk is about to go
+ * @dev: the device
+ *
+ * Context: any; under ctl_lock.
+ */
+void qcow2_dev_forget_disk(struct qcow2_dev *dev)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&dev->park_lock, flags);
+	dev->disk = NULL;
+	spin_unlock_irqrestore(&dev->park_lock, flags);
+}
+
+/**
  * qcow2_dev_event() - tell userspace of the device's new state
  * @dev: the device
+ * @state: the state
  *
  * The event comes from the control device: upon one of the disk's own, udev would
  * read from the disk, which waits in a window. Only a disk that is live again is
  * to be looked at again.
  *
- * Context: may sleep; under ctl_lock.
+ * Context: may sleep, for whoever wants memory from this very disk: not under
+ * ctl_lock, or nobody could thaw it.
  */
-void qcow2_dev_event(struct qcow2_dev *dev)
+void qcow2_dev_event(struct qcow2_dev *dev, enum qcow2_state state)
 {
-	enum qcow2_state state = READ_ONCE(dev->state);
 	char name[sizeof("QCOW2_DEVICE=qcow2") + 10], text[32];
 	char *env[3] = { name, text, NULL };
+	struct gendisk *disk;
 
-	lockdep_assert_held(&dev->ctl_lock);
 	snprintf(name, sizeof(name), "QCOW2_DEVICE=qcow2%d", dev->index);
 	snprintf(text, sizeof(text), "QCOW2_STATE=%s", qcow2_state_name(state));
 	qcow2_control_event(env);
-	if (state == QCOW2_STATE_LIVE)
-		kobject_uevent_env(&disk_to_dev(dev->disk)->kobj, KOBJ_CHANGE,
-				   env);
+	if (state != QCOW2_STATE_LIVE)
+		return;
+	disk = qcow2_dev_get_disk(dev);
+	if (!disk)
+		return;
+	kobject_uevent_env(&disk_to_dev(disk)->kobj, KOBJ_CHANGE, env);
+	put_disk(disk);
 }
 
 static void qcow2_dev_fail_work(struct work_struct *work)
 {
 	struct qcow2_dev *dev = container_of(work, struct qcow2_dev, fail_work);
-	unsigned int noio = qcow2_dev_lock(dev);
+	unsigned int noio;
+	bool failed;
 
-	if (dev->disk && READ_ONCE(dev->state) != QCOW2_STATE_DETACHING)
-		set_disk_ro(dev->disk, true);
 	/* What waits for space to write is not to wait for ever. */
-	if (dev->disk)
-		qcow2_disk_unpark(dev);
-	if (dev->disk && READ_ONCE(dev->state) == QCOW2_STATE_FAILED)
-		qcow2_dev_event(dev);
+	qcow2_disk_unpark(dev);
+	noio = qcow2_dev_lock(dev);
+	/* A window may have ended with another image since. */
+	failed = dev->disk && dev->image && READ_ONCE(dev->image->commit.error);
+	if (failed)
+		set_disk_ro(dev->disk, true);
 	qcow2_dev_unlock(dev, noio);
+	if (failed)
+		qcow2_dev_event(dev, QCOW2_STATE_FAILED);
 	qcow2_dev_put(dev);
 }
 
@@ -243,13 +286,13 @@ static void qcow2_dev_space_work(struct work_struct *work)
 		container_of(work, struct qcow2_dev, space_work);
 	char text[sizeof("QCOW2_NOSPACE=0")];
 	char *env[2] = { text, NULL };
+	struct gendisk *disk = qcow2_dev_get_disk(dev);
 
-	mutex_lock(&dev->ctl_lock);
 	snprintf(text, sizeof(text), "QCOW2_NOSPACE=%d", READ_ONCE(dev->nospace));
-	if (dev->disk)
-		kobject_uevent_env(&disk_to_dev(dev->disk)->kobj, KOBJ_CHANGE,
-				   env);
-	mutex_unlock(&dev->ctl_lock);
+	if (disk) {
+		kobject_uevent_env(&disk_to_dev(disk)->kobj, KOBJ_CHANGE, env);
+		put_disk(disk);
+	}
 	qcow2_dev_put(dev);
 }
 
@@ -555,7 +598,7 @@ static void qcow2_dev_remove(struct qcow2_dev *dev)
 	}
 	qcow2_dev_swap_chain(dev, &chain);
 	qcow2_chain_put(chain);
-	dev->disk = NULL;
+	qcow2_dev_forget_disk(dev);
 	qcow2_dev_unnumber(dev);
 	put_disk(disk);
 	qcow2_dev_put(dev);
@@ -646,6 +689,9 @@ int qcow2_dev_detach(struct qcow2_dev *dev, u32 flags, struct qcow2_err *err)
 	unsigned int noio;
 	int ret = 0;
 
+	/* The lock may be held by whoever waits for a request that is parked. */
+	if (flags & QCOW2_DETACH_F_FORCE)
+		qcow2_disk_abandon(dev);
 	noio = qcow2_dev_lock(dev);
 	if (!dev->disk)
 		ret = qcow2_fail(err, -ENODEV, "/dev/qcow2%d does not exist",

@@ -222,7 +222,7 @@ int qcow2_disk_add(struct qcow2_dev *dev, struct qcow2_err *err)
 	ret = device_add_disk(NULL, disk, qcow2_disk_groups);
 	if (!ret)
 		return 0;
-	dev->disk = NULL;
+	qcow2_dev_forget_disk(dev);
 	put_disk(disk);
 	/* A disk that was never added is not freed by qcow2_disk_free(). */
 	blk_mq_free_tag_set(&dev->tag_set);

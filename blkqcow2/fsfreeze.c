@@ -96,13 +96,18 @@ void qcow2_mounts_put(struct qcow2_mounts *mounts)
 	kfree(mounts);
 }
 
-/* What the image lies on must not be frozen. */
+/* It can be frozen, and what the image lies on must not be. */
 static int qcow2_check_mount(struct qcow2_dev *dev, struct file *file,
 			     struct qcow2_err *err)
 {
+	const struct super_operations *op = qcow2_mounted(file)->s_op;
 	const struct qcow2_chain *chain = dev->chain;
 	u32 i;
 
+	if (!op->freeze_fs || op->freeze_super)
+		return qcow2_fail(err, -EOPNOTSUPP,
+				  "/dev/qcow2%d: file system %s cannot be frozen",
+				  dev->index, qcow2_mounted(file)->s_id);
 	for (i = 0; i < chain->nr; i++) {
 		struct file *data = chain->files[i].data;
 

@@ -72,6 +72,7 @@ static int qcow2_header_features(struct qcow2_image *image, u64 incompatible,
 	put_unaligned_be64(incompatible, raw);
 	put_unaligned_be64(layer->header.compatible, raw + 8);
 	put_unaligned_be64(autoclear, raw + 16);
+	image->header_unknown = true;
 	ret = qcow2_layer_patch(layer, QCOW2_AT_INCOMPATIBLE, raw, sizeof(raw));
 	if (!ret)
 		ret = qcow2_io_flush(&layer->meta);
@@ -79,6 +80,7 @@ static int qcow2_header_features(struct qcow2_image *image, u64 incompatible,
 		return ret;
 	WRITE_ONCE(image->incompatible, incompatible);
 	WRITE_ONCE(image->autoclear, autoclear);
+	image->header_unknown = false;
 	return 0;
 }
 
@@ -212,7 +214,7 @@ static int qcow2_first_write(struct qcow2_image *image)
 	/* Nothing is written if the directory is not what it is said to be. */
 	if (bitmaps)
 		ret = qcow2_bitmaps_each(layer, false);
-	if (!ret && (autoclear != image->autoclear ||
+	if (!ret && (image->header_unknown || autoclear != image->autoclear ||
 		     incompatible != image->incompatible))
 		ret = qcow2_header_features(image, incompatible, autoclear);
 	if (ret || !bitmaps)
@@ -263,12 +265,12 @@ int qcow2_image_end_write(struct qcow2_image *image)
 	int ret = 0;
 
 	mutex_lock(&image->header_lock);
-	if (image->begun && image->lazy) {
+	if (image->lazy && (image->incompatible & QCOW2_INCOMPAT_DIRTY ||
+			    image->header_unknown)) {
 		/* Whatever becomes of it, the next write sets the bit again. */
 		image->begun = false;
-		WRITE_ONCE(image->incompatible,
-			   image->incompatible & ~QCOW2_INCOMPAT_DIRTY);
-		ret = qcow2_header_features(image, image->incompatible,
+		ret = qcow2_header_features(image,
+					    image->incompatible & ~QCOW2_INCOMPAT_DIRTY,
 					    image->autoclear);
 	}
 	mutex_unlock(&image->header_lock);

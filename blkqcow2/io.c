@@ -404,17 +404,25 @@ int qcow2_io_zero(struct qcow2_file *file, u64 pos, u64 len)
  * qcow2_io_flush() - put all that was written to the file on stable storage
  * @file: the file
  *
+ * If that fails, the image fails: what of all the writes before is on disk nobody
+ * knows, and the next flush would not say.
+ *
  * Context: may sleep, as qcow2_io_sync().
  * Return: 0 or a negative errno, but none that passes: what could not be written
  * is lost.
  */
 int qcow2_io_flush(struct qcow2_file *file)
 {
+	struct qcow2_image *image = file->image;
 	int ret;
 
-	atomic64_inc(&file->image->dev->stats.flushes);
+	atomic64_inc(&image->dev->stats.flushes);
 	ret = vfs_fsync_range(file->file, 0, LLONG_MAX, 1);
-	return qcow2_error_passes(ret) ? -EIO : ret;
+	if (qcow2_error_passes(ret))
+		ret = -EIO;
+	if (ret && image->writable)
+		qcow2_image_fail(image, ret);
+	return ret;
 }
 
 /**

@@ -7,10 +7,14 @@
 #include <linux/math64.h>
 #include <linux/mm.h>
 #include <linux/mount.h>
+#include <linux/pagemap.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/stat.h>
 #include "qcow2.h"
+
+/* Pages of a file that are worth the time to be dropped from the page cache. */
+#define QCOW2_DROP_PAGES	16384UL
 
 /* Memory for the L1 tables of all layers. */
 #define QCOW2_MAX_CHAIN_L1_BYTES	SZ_256M
@@ -439,6 +443,17 @@ static int qcow2_open_qcow2(struct qcow2_layer *layer, bool writable,
 				err);
 }
 
+/*
+ * What qemu-img has left there. While a file has pages in the page cache, each direct
+ * write looks for those that it makes stale. If they are many, the writes themselves
+ * will drop them.
+ */
+static void qcow2_drop_pages(struct address_space *mapping)
+{
+	if (READ_ONCE(mapping->nrpages) <= QCOW2_DROP_PAGES)
+		invalidate_mapping_pages(mapping, 0, -1);
+}
+
 static int qcow2_file_open(struct qcow2_file *file, bool writable,
 			   struct qcow2_err *err)
 {
@@ -448,6 +463,8 @@ static int qcow2_file_open(struct qcow2_file *file, bool writable,
 		return ret;
 	file->size = i_size_read(file->file->f_mapping->host);
 	qcow2_probe_direct(file);
+	if (writable && file->direct)
+		qcow2_drop_pages(file->file->f_mapping);
 	return 0;
 }
 

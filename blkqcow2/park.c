@@ -58,7 +58,7 @@ bool qcow2_req_park(struct qcow2_req *req, int error)
 		return false;
 	/* None may be parked any more when a forced detach looks for the last time. */
 	spin_lock_irqsave(&dev->park_lock, flags);
-	if (READ_ONCE(dev->state) != QCOW2_STATE_DETACHING) {
+	if (READ_ONCE(dev->state) != QCOW2_STATE_DETACHING && !dev->abandoned) {
 		parked = true;
 		if (space)
 			qcow2_dev_nospace(dev, true);
@@ -75,7 +75,7 @@ bool qcow2_req_park(struct qcow2_req *req, int error)
  * qcow2_disk_unpark() - let all requests be tried again that are parked
  * @dev: the device
  *
- * Context: any.
+ * Context: any; without ctl_lock, which may be held by whoever waits for them.
  */
 void qcow2_disk_unpark(struct qcow2_dev *dev)
 {
@@ -83,6 +83,23 @@ void qcow2_disk_unpark(struct qcow2_dev *dev)
 
 	spin_lock_irqsave(&dev->park_lock, flags);
 	qcow2_dev_nospace(dev, false);
+	if (dev->disk)
+		blk_mq_kick_requeue_list(dev->disk->queue);
 	spin_unlock_irqrestore(&dev->park_lock, flags);
-	blk_mq_kick_requeue_list(dev->disk->queue);
+}
+
+/**
+ * qcow2_disk_abandon() - let all requests fail that are parked, or would be
+ * @dev: the device; is detached by force
+ *
+ * Context: any; as qcow2_disk_unpark().
+ */
+void qcow2_disk_abandon(struct qcow2_dev *dev)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&dev->park_lock, flags);
+	dev->abandoned = true;
+	spin_unlock_irqrestore(&dev->park_lock, flags);
+	qcow2_disk_unpark(dev);
 }

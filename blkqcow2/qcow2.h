@@ -718,6 +718,7 @@ struct qcow2_stats {
  * @incompatible: feature bits of the active layer's header, as they are now
  * @autoclear: the same
  * @begun: the header permits writing; see header.c
+ * @header_unknown: a change of the feature bits has failed; under header_lock
  * @lazy: refcounts may lag behind, the dirty bit says so
  * @corrupt: the active layer contradicts itself
  * @tail: the file's length to leave behind is the larger of this and what
@@ -751,6 +752,7 @@ struct qcow2_image {
 	u64 incompatible;
 	u64 autoclear;
 	bool begun;
+	bool header_unknown;
 	bool lazy;
 	bool corrupt;
 	u64 tail;
@@ -847,6 +849,7 @@ bool qcow2_error_passes(int error);
 blk_status_t qcow2_req_status(int error);
 bool qcow2_req_park(struct qcow2_req *req, int error);
 void qcow2_disk_unpark(struct qcow2_dev *dev);
+void qcow2_disk_abandon(struct qcow2_dev *dev);
 
 extern const struct blk_mq_ops qcow2_mq_ops;
 void qcow2_req_get(struct qcow2_req *req);
@@ -901,7 +904,9 @@ struct qcow2_window {
  * @deferred: detach when the last opener closes
  * @park: requests for which the host has no space wait until there is some
  * @nospace: there are some that wait; under @park_lock
- * @park_lock: orders parking against a detach
+ * @abandoned: none are to wait any more
+ * @park_lock: orders parking against a detach, and the use of the disk against its
+ *	end; taken without ctl_lock, which may be held by whoever waits for a request
  * @cache_bytes: bound of the metadata cache
  * @disk: the disk
  * @tag_set: its tags
@@ -931,7 +936,8 @@ struct qcow2_dev {
 	bool deferred;
 	bool park;
 	bool nospace;
-	spinlock_t park_lock; /* nospace */
+	bool abandoned;
+	spinlock_t park_lock; /* nospace, disk */
 	u64 cache_bytes;
 	struct gendisk *disk;
 	struct blk_mq_tag_set tag_set;
@@ -966,7 +972,9 @@ int qcow2_dev_check_alone(struct qcow2_dev *dev, struct qcow2_err *err);
 int qcow2_dev_settle(struct qcow2_dev *dev, struct qcow2_err *err);
 void qcow2_dev_set_reason(struct qcow2_dev *dev, const char *reason);
 void qcow2_dev_get_reason(struct qcow2_dev *dev, char *buf, size_t size);
-void qcow2_dev_event(struct qcow2_dev *dev);
+struct gendisk *qcow2_dev_get_disk(struct qcow2_dev *dev);
+void qcow2_dev_forget_disk(struct qcow2_dev *dev);
+void qcow2_dev_event(struct qcow2_dev *dev, enum qcow2_state state);
 void qcow2_dev_nospace(struct qcow2_dev *dev, bool nospace);
 int qcow2_dev_detach(struct qcow2_dev *dev, u32 flags, struct qcow2_err *err);
 void qcow2_dev_failed(struct qcow2_dev *dev);

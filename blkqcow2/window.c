@@ -16,6 +16,12 @@
 /* Milliseconds until a thaw is tried again that somebody's lock forbids. */
 #define QCOW2_EXPIRY_RETRY	500
 
+/* Milliseconds: more than a week, and less than the timers can do. */
+#define QCOW2_MAX_TIMEOUT	700000000U
+
+/* Device numbers come again, these do not. */
+static atomic64_t qcow2_windows = ATOMIC64_INIT(0);
+
 static void qcow2_window_step(struct qcow2_dev *dev, const char *step,
 			      int ret)
 {
@@ -106,11 +112,16 @@ int qcow2_dev_freeze(struct qcow2_dev *dev, struct qcow2_ctl_freeze *how,
 	unsigned int noio;
 	int ret;
 
+	if (how->timeout_ms > QCOW2_MAX_TIMEOUT) {
+		qcow2_mounts_put(mounts);
+		return qcow2_fail(err, -EINVAL, "a window's time is too long");
+	}
 	noio = qcow2_dev_lock(dev);
 	ret = qcow2_window_expect(dev, QCOW2_STATE_LIVE, -EBUSY, err);
 	if (ret)
 		goto out;
-	how->window = ++dev->window.id;
+	dev->window.id = atomic64_inc_return(&qcow2_windows);
+	how->window = dev->window.id;
 	dev->window.fs = !(how->head.flags & QCOW2_FREEZE_F_NO_FS);
 	dev->window.fails = how->head.flags & QCOW2_FREEZE_F_FAIL;
 	swap(dev->window.mounts, mounts);
@@ -128,10 +139,11 @@ int qcow2_dev_freeze(struct qcow2_dev *dev, struct qcow2_ctl_freeze *how,
 	qcow2_window_step(dev, "frozen", 0);
 	if (how->timeout_ms)
 		qcow2_window_arm(dev, how->timeout_ms);
-	qcow2_dev_event(dev);
 out:
 	qcow2_dev_unlock(dev, noio);
 	qcow2_mounts_put(mounts);
+	if (!ret)
+		qcow2_dev_event(dev, QCOW2_STATE_FROZEN);
 	return ret;
 }
 
@@ -231,26 +243,28 @@ static int qcow2_window_thaw(struct qcow2_dev *dev, struct qcow2_chain *chain,
 	dev->window.expired = false;
 	qcow2_dev_set_reason(dev, "");
 	qcow2_dev_set_live(dev);
+	set_disk_ro(dev->disk, dev->readonly);
 	qcow2_window_step(dev, "live", 0);
 	qcow2_disk_release(dev);
 	qcow2_disk_unpark(dev);
 	qcow2_disk_thaw_fs(dev);
 	dev->window.fs = false;
-	qcow2_dev_event(dev);
 	return 0;
 }
 
 static int qcow2_window_is_open(struct qcow2_dev *dev, u64 window,
 				struct qcow2_err *err)
 {
-	if (dev->disk && dev->window.expired)
-		return 0;
+	bool open = dev->disk && (dev->window.expired ||
+				  READ_ONCE(dev->state) == QCOW2_STATE_FROZEN);
+
 	/* It was closed, and perhaps another one opened. */
-	if (dev->disk && window && (window != dev->window.id ||
-				    READ_ONCE(dev->state) != QCOW2_STATE_FROZEN))
+	if (dev->disk && window && (window != dev->window.id || !open))
 		return qcow2_fail(err, -ESTALE,
 				  "/dev/qcow2%d: this window has been closed already",
 				  dev->index);
+	if (open)
+		return 0;
 	return qcow2_window_expect(dev, QCOW2_STATE_FROZEN, -EINVAL, err);
 }
 
@@ -281,6 +295,8 @@ int qcow2_dev_thaw(struct qcow2_dev *dev, struct qcow2_chain *chain, u32 flags,
 			qcow2_dev_set_reason(dev, err->text);
 	}
 	qcow2_dev_unlock(dev, noio);
+	if (!ret)
+		qcow2_dev_event(dev, QCOW2_STATE_LIVE);
 	return ret;
 }
 
@@ -296,7 +312,6 @@ static void qcow2_window_fail(struct qcow2_dev *dev)
 	qcow2_disk_release(dev);
 	qcow2_disk_unpark(dev);
 	qcow2_disk_thaw_fs(dev);
-	qcow2_dev_event(dev);
 }
 
 /* Files that were deleted, or replaced, are not to come back by themselves. */
@@ -331,7 +346,8 @@ static void qcow2_window_thaw_late(struct qcow2_dev *dev)
 			dev->index);
 		return;
 	}
-	if (ret == -EAGAIN || ret == -EBUSY) {
+	/* Memory may be short because of all that waits here. */
+	if (ret == -EAGAIN || ret == -EBUSY || ret == -ENOMEM) {
 		qcow2_window_arm(dev, QCOW2_EXPIRY_RETRY);
 		return;
 	}
@@ -345,6 +361,7 @@ static void qcow2_window_expire(struct work_struct *work)
 {
 	struct qcow2_dev *dev = container_of(to_delayed_work(work),
 					     struct qcow2_dev, window.expiry);
+	enum qcow2_state state = QCOW2_STATE_FROZEN;
 	unsigned int noio = qcow2_dev_lock(dev);
 
 	/* Another window may have been opened since, and wants its own time. */
@@ -354,8 +371,11 @@ static void qcow2_window_expire(struct work_struct *work)
 			qcow2_window_fail(dev);
 		else
 			qcow2_window_thaw_late(dev);
+		state = READ_ONCE(dev->state);
 	}
 	qcow2_dev_unlock(dev, noio);
+	if (state != QCOW2_STATE_FROZEN)
+		qcow2_dev_event(dev, state);
 	qcow2_dev_put(dev);
 }
 
@@ -374,18 +394,18 @@ void qcow2_window_init(struct qcow2_dev *dev)
  * @dev: the device
  * @err: receives the reason in words
  *
- * Context: may sleep.
- * Return: 0, or -EINVAL if the device is not live.
+ * Context: any; without ctl_lock, which may be held by a freeze or a thaw that waits
+ * for these very requests.
+ * Return: 0, or -EINVAL if the device is not to be resumed.
  */
 int qcow2_dev_resume(struct qcow2_dev *dev, struct qcow2_err *err)
 {
-	unsigned int noio;
-	int ret;
+	enum qcow2_state state = READ_ONCE(dev->state);
 
-	noio = qcow2_dev_lock(dev);
-	ret = qcow2_window_expect(dev, QCOW2_STATE_LIVE, -EINVAL, err);
-	if (!ret)
-		qcow2_disk_unpark(dev);
-	qcow2_dev_unlock(dev, noio);
-	return ret;
+	if (state != QCOW2_STATE_LIVE && state != QCOW2_STATE_FREEZING &&
+	    state != QCOW2_STATE_THAWING)
+		return qcow2_fail(err, -EINVAL, "/dev/qcow2%d is %s", dev->index,
+				  qcow2_state_name(state));
+	qcow2_disk_unpark(dev);
+	return 0;
 }

@@ -221,7 +221,7 @@ static void undelete(char *path)
 }
 
 /* Which file is the device's active layer, and is it frozen at all? */
-static int find_image(struct control *control, int index, bool *readonly,
+static int find_image(struct control *control, int index, uint64_t window, bool *readonly,
 		      char path[QCOW2_PATH_MAX], struct message *why)
 {
 	struct qcow2_ctl_info info = { .index = index };
@@ -234,8 +234,9 @@ static int find_image(struct control *control, int index, bool *readonly,
 	}
 	if (info.state == QCOW2_STATE_LIVE ||
 	    (info.state == QCOW2_STATE_FAILED && !(info.dev_flags & QCOW2_DEV_F_EXPIRED))) {
-		message_set(why, DEVICE_FORMAT ": is not frozen", index);
-		return -EINVAL;
+		message_set(why, DEVICE_FORMAT ": is not frozen%s", index,
+			    window ? " any more" : "");
+		return window ? -ESTALE : -EINVAL;
 	}
 	if (*path != '/') {
 		message_set(why, DEVICE_FORMAT ": its image '%s' cannot be reached from here",
@@ -291,7 +292,7 @@ static int try_thaw(struct control *control, int index, const struct thaw_how *h
 	bool readonly;
 	int ret;
 
-	ret = find_image(control, index, &readonly, path, why);
+	ret = find_image(control, index, how->window, &readonly, path, why);
 	if (ret)
 		return ret;
 	ret = chain_open(&chain, how->image ? how->image : path, readonly, &reason);
@@ -328,6 +329,27 @@ int device_thaw(struct control *control, int index, const struct thaw_how *how,
 	if (!ret)
 		explain(DEVICE_FORMAT ": live again", index);
 	return ret;
+}
+
+/*
+ * Ends a window that was opened for something that has come to @status. Returns that,
+ * or EXIT_FROZEN.
+ */
+int end_window(struct control *control, int index, const struct thaw_how *how, int status)
+{
+	struct message why;
+	int ret = device_thaw(control, index, how, &why);
+
+	if (!ret)
+		return status;
+	/* The kernel's timer was first. */
+	if (ret == -ESTALE) {
+		complain(DEVICE_FORMAT ": was thawed before, since its time was over", index);
+		return status;
+	}
+	complain("%s; mend the image, then 'qcow2ctl thaw " DEVICE_FORMAT "' (the status was %d)",
+		 why.text, index, status);
+	return EXIT_FROZEN;
 }
 
 /* The part that freeze and thaw have in common: their one device. */

@@ -27,10 +27,11 @@ struct freeze_how {
 	{ "on-timeout", required_argument, NULL, 'O' },		\
 	{ "timeout", required_argument, NULL, 't' }
 #define FREEZE_SHORT	"t:"
-#define FREEZE_USAGE									\
+#define FREEZE_USAGE_SHORT								\
 "     --no-fs-freeze      do not freeze the file systems on the device\n"		\
 " -t, --timeout SECONDS   end the window after that time, whatever becomes of\n"	\
-"                         qcow2ctl\n"							\
+"                         qcow2ctl\n"
+#define FREEZE_USAGE FREEZE_USAGE_SHORT							\
 "     --on-timeout WHAT   'thaw' (the default), or 'fail': let the I/O fail that\n"	\
 "                         waits, until somebody thaws the device\n"
 
@@ -49,6 +50,10 @@ struct thaw_how {
 int freeze_option(struct freeze_how *how, int c);
 int device_freeze(struct control *control, int index, const struct freeze_how *how,
 		  unsigned int grace_ms, uint64_t *window, struct message *why);
+/* Milliseconds for qcow2ctl to thaw before the kernel does, who knows of no new chain. */
+#define THAW_GRACE_MS	5000
+
+int end_window(struct control *control, int index, const struct thaw_how *how, int status);
 int device_thaw(struct control *control, int index, const struct thaw_how *how,
 		struct message *why);
 

@@ -29,7 +29,7 @@ static const char overlay_usage[] =
 "\n"
 "Options:\n"
 " -o, --options OPTIONS   of the new image, as for 'qemu-img create -o'\n"
-FREEZE_USAGE
+FREEZE_USAGE_SHORT
 " -h, --help              this text\n"
 " -V, --version           the version\n"
 " -v, --verbose           explain on standard error what is done\n"
@@ -39,7 +39,9 @@ FREEZE_USAGE
 
 static const struct option overlay_options[] = {
 	{ "options", required_argument, NULL, 'o' },
-	FREEZE_LONG, COMMON_LONG
+	{ "no-fs-freeze", no_argument, NULL, 'F' },
+	{ "timeout", required_argument, NULL, 't' },
+	COMMON_LONG
 };
 
 /*
@@ -49,7 +51,8 @@ static const struct option overlay_options[] = {
  * @options: of qemu-img create, or NULL
  * @path: the new file, absolute
  * @backing: the image that the device has, absolute
- * @size: of the disk in bytes
+ * @size: of the image in bytes
+ * @disk: of the disk in bytes
  */
 struct overlay {
 	int index;
@@ -58,6 +61,7 @@ struct overlay {
 	char path[QCOW2_PATH_MAX];
 	char backing[QCOW2_PATH_MAX];
 	uint64_t size;
+	uint64_t disk;
 };
 
 /* QEMU takes a name with a colon for a protocol, unless there is a slash before. */
@@ -111,7 +115,25 @@ static int look_at_device(struct control *control, struct overlay *o, struct mes
 		return -1;
 	}
 	o->size = info.layer_virtual_size;
+	o->disk = info.size_bytes;
 	return 0;
+}
+
+/* Another window may have ended since, with another image or size. */
+static int look_again(struct control *control, const struct overlay *o, struct message *why)
+{
+	struct qcow2_ctl_info info = { .index = o->index };
+	char path[QCOW2_PATH_MAX];
+
+	if (control_info(control, &info, path)) {
+		message_set(why, DEVICE_FORMAT ": %s", o->index, control->text);
+		return -1;
+	}
+	if (!strcmp(path, o->backing) && info.size_bytes == o->disk)
+		return 0;
+	message_set(why, DEVICE_FORMAT ": has got another image or size meanwhile: try again",
+		    o->index);
+	return -1;
 }
 
 /* qemu-img would overwrite a file that exists. */
@@ -147,32 +169,33 @@ static int create(struct overlay *o, struct message *why)
 static int change_image(struct control *control, const struct overlay *o)
 {
 	struct thaw_how forth = { .image = o->path }, back = { 0 };
-	struct message why, again;
-	sigset_t all;
+	struct message why;
 	int ret;
 
-	/* From here on nothing may end this process that it can avoid. */
-	sigfillset(&all);
-	sigprocmask(SIG_BLOCK, &all, NULL);
-	ret = device_freeze(control, o->index, &o->how, 0, &forth.window, &why);
+	ret = device_freeze(control, o->index, &o->how, THAW_GRACE_MS, &forth.window, &why);
 	if (ret) {
 		complain("%s", why.text);
 		return EXIT_FAILED;
 	}
-	back.window = forth.window;
-	ret = device_thaw(control, o->index, &forth, &why);
+	ret = look_again(control, o, &why);
+	if (!ret)
+		ret = device_thaw(control, o->index, &forth, &why);
 	if (!ret)
 		return EXIT_OK;
-	ret = device_thaw(control, o->index, &back, &again);
-	complain("%s%s", why.text, ret ? "" : "; it was thawed with its old image");
-	return ret ? EXIT_FROZEN : EXIT_FAILED;
+	complain("%s: going back to its old image", why.text);
+	back.window = forth.window;
+	return end_window(control, o->index, &back, EXIT_FAILED);
 }
 
 static int overlay(struct control *control, struct overlay *o)
 {
 	struct message why;
+	sigset_t all;
 	int status;
 
+	/* From here on nothing may end this process that it can avoid. */
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, NULL);
 	if (look_at_device(control, o, &why) || create(o, &why)) {
 		complain("%s", why.text);
 		return EXIT_FAILED;

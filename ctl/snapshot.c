@@ -19,7 +19,7 @@ static const char snapshot_usage[] =
 "in the snapshot as if it had been unmounted.\n"
 "\n"
 "Options:\n"
-FREEZE_USAGE
+FREEZE_USAGE_SHORT
 " -h, --help              this text\n"
 " -V, --version           the version\n"
 " -v, --verbose           explain on standard error what is done\n"
@@ -27,37 +27,43 @@ FREEZE_USAGE
 "Exit status: 0 done, 1 failed (the device is live as before), 2 wrong usage, 124\n"
 "the device STAYS FROZEN: see 'qcow2ctl window --help'.\n";
 
-static const struct option snapshot_options[] = { FREEZE_LONG, COMMON_LONG };
+static const struct option snapshot_options[] = {
+	{ "no-fs-freeze", no_argument, NULL, 'F' },
+	{ "timeout", required_argument, NULL, 't' },
+	COMMON_LONG
+};
+
+/* Which file it is counts in the window: another one may have ended just before. */
+static int take(struct control *control, int index, char *name)
+{
+	struct qcow2_ctl_info info = { .index = index };
+	char path[QCOW2_PATH_MAX];
+	char *argv[] = { "qemu-img", "snapshot", "-q", "-c", name, path, NULL };
+	struct message why;
+
+	if (control_info(control, &info, path))
+		message_set(&why, "%s", control->text);
+	else if (!run_qemu_img(argv, &why))
+		return EXIT_OK;
+	complain(DEVICE_FORMAT ": no snapshot: %s", index, why.text);
+	return EXIT_FAILED;
+}
 
 static int snapshot(struct control *control, int index, const struct freeze_how *how,
 		    char *name)
 {
-	struct qcow2_ctl_info info = { .index = index };
 	struct thaw_how thaw = { 0 };
-	char path[QCOW2_PATH_MAX];
-	char *argv[] = { "qemu-img", "snapshot", "-q", "-c", name, path, NULL };
-	struct message why, thaw_why;
+	struct message why;
 	sigset_t all;
-	int ret;
 
-	if (control_info(control, &info, path)) {
-		complain(DEVICE_FORMAT ": %s", index, control->text);
-		return EXIT_FAILED;
-	}
 	/* From here on nothing may end this process that it can avoid. */
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, NULL);
-	if (device_freeze(control, index, how, 0, &thaw.window, &why)) {
+	if (device_freeze(control, index, how, THAW_GRACE_MS, &thaw.window, &why)) {
 		complain("%s", why.text);
 		return EXIT_FAILED;
 	}
-	ret = run_qemu_img(argv, &why);
-	if (ret)
-		complain(DEVICE_FORMAT ": no snapshot: %s", index, why.text);
-	if (!device_thaw(control, index, &thaw, &thaw_why))
-		return ret ? EXIT_FAILED : EXIT_OK;
-	complain("%s", thaw_why.text);
-	return EXIT_FROZEN;
+	return end_window(control, index, &thaw, take(control, index, name));
 }
 
 static int run_snapshot(const struct command *self, int argc, char **argv)

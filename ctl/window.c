@@ -55,8 +55,6 @@ static const struct option window_options[] = { FREEZE_LONG, COMMON_LONG };
 
 /* For COMMAND to end when it is told to. */
 #define GRACE_SECONDS	2
-/* For us to thaw before the kernel does, who knows of no new chain. */
-#define THAW_GRACE_MS	5000
 
 /* While freezing these are noted, so that a user may change their mind. */
 static const int noted_signals[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM };
@@ -283,26 +281,6 @@ static int set_environment(struct control *control, int index)
 		return -1;
 	}
 	return 0;
-}
-
-/* Returns COMMAND's status, or what has become of the device. */
-static int end_window(struct control *control, int index, const struct thaw_how *how,
-		      int status)
-{
-	struct message why;
-	int ret = device_thaw(control, index, how, &why);
-
-	if (!ret)
-		return status;
-	/* The kernel's timer was first. */
-	if (ret == -ESTALE && device_is(control, index, QCOW2_STATE_LIVE)) {
-		complain(DEVICE_FORMAT ": was thawed by the kernel, since its time was over",
-			 index);
-		return status;
-	}
-	complain("%s; mend the image, then 'qcow2ctl thaw " DEVICE_FORMAT "' (COMMAND's status was %d)",
-		 why.text, index, status);
-	return EXIT_FROZEN;
 }
 
 /*

@@ -143,7 +143,10 @@ thaw_all()
 		[ -e "$sys" ] || continue
 		read -r state <"$sys/qcow2/state"
 		[ "$state" = frozen ] || continue
+		# It may wait itself, for space or for a disk that is not there.
+		{ sleep 20; qcow2ctl detach -f "${sys##*/}"; } >/dev/null 2>&1 &
 		qcow2ctl thaw "${sys##*/}" || qcow2ctl detach -f "${sys##*/}"
+		kill $!
 	done
 }
 
