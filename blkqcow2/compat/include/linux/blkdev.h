@@ -5,10 +5,13 @@
 #include_next <linux/blkdev.h>
 #include <compat_config.h>
 
-#ifdef COMPAT_PLUG_INVALIDATE_TS
+#if defined(COMPAT_PLUG_CACHED_TS)
+/* A plug has no time cached. */
 static inline void blk_plug_invalidate_ts(void)
 {
 }
+#elif defined(COMPAT_PLUG_INVALIDATE_TS)
+#define blk_plug_invalidate_ts()	blk_plug_invalidate_ts(current)
 #endif
 
 #endif
