@@ -61,4 +61,29 @@ static inline int bdev_thaw(struct block_device *bdev)
 }
 #endif
 
+#ifdef COMPAT_BLK_MODE_T
+typedef unsigned int __bitwise blk_mode_t;
+
+/*
+ * The driver's functions under other names, called by ones with the old arguments:
+ * these macros are for where the functions are defined, not for where their names
+ * alone are used.
+ */
+#define qcow2_disk_open(disk, mode)					\
+	compat_disk_open(disk, mode);					\
+static int qcow2_disk_open(struct block_device *bdev, fmode_t fmode)	\
+{									\
+	return compat_disk_open(bdev->bd_disk, (__force blk_mode_t)fmode); \
+}									\
+static int compat_disk_open(disk, mode)
+
+#define qcow2_disk_last_close(disk)					\
+	compat_disk_last_close(disk);					\
+static void qcow2_disk_last_close(struct gendisk *closed, fmode_t fmode) \
+{									\
+	compat_disk_last_close(closed);					\
+}									\
+static void compat_disk_last_close(disk)
+#endif
+
 #endif
