@@ -9,4 +9,15 @@
 #define bi_offset	bi_bvec_done
 #endif
 
+#ifdef COMPAT_BVEC_SET_VIRT
+/* For memory that virt_to_page() knows, as the original. */
+#define bvec_set_virt(bv, vaddr, len)					\
+({									\
+	void *__vaddr = (vaddr);					\
+									\
+	bvec_set_page(bv, virt_to_page(__vaddr), len,			\
+		      offset_in_page(__vaddr));				\
+})
+#endif
+
 #endif
