@@ -343,7 +343,7 @@ int end_window(struct control *control, int index, const struct thaw_how *how, i
 	if (!ret)
 		return status;
 	/* The kernel's timer was first. */
-	if (ret == -ESTALE) {
+	if (ret == -ESTALE && how->timed) {
 		complain(DEVICE_FORMAT ": was thawed before, since its time was over", index);
 		return status;
 	}

@@ -40,11 +40,13 @@ struct freeze_how {
  * @image: the image to go on with, NULL for the one that the device has
  * @force: a disk in use may become smaller
  * @window: the window to be closed, 0 for any
+ * @timed: the kernel may have closed it
  */
 struct thaw_how {
 	const char *image;
 	bool force;
 	uint64_t window;
+	bool timed;
 };
 
 int freeze_option(struct freeze_how *how, int c);

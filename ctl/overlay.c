@@ -168,7 +168,7 @@ static int create(struct overlay *o, struct message *why)
 
 static int change_image(struct control *control, const struct overlay *o)
 {
-	struct thaw_how forth = { .image = o->path }, back = { 0 };
+	struct thaw_how forth = { .image = o->path }, back = { .timed = o->how.seconds };
 	struct message why;
 	int ret;
 

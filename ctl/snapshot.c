@@ -52,7 +52,7 @@ static int take(struct control *control, int index, char *name)
 static int snapshot(struct control *control, int index, const struct freeze_how *how,
 		    char *name)
 {
-	struct thaw_how thaw = { 0 };
+	struct thaw_how thaw = { .timed = how->seconds };
 	struct message why;
 	sigset_t all;
 

@@ -304,7 +304,7 @@ static int window(struct control *control, int index, const struct freeze_how *h
 		  char **command)
 {
 	unsigned int grace_ms = how->fails ? 0 : GRACE_SECONDS * 1000 + THAW_GRACE_MS;
-	struct thaw_how thaw = { 0 };
+	struct thaw_how thaw = { .timed = how->seconds };
 	struct signals signals;
 	bool expired = false;
 	struct message why;
