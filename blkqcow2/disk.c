@@ -90,10 +90,10 @@ static ssize_t reason_show(struct device *device, struct device_attribute *attr,
 			   char *buf)
 {
 	struct qcow2_dev *dev = dev_to_disk(device)->private_data;
+	char reason[QCOW2_REASON_MAX];
 
-	qcow2_dev_get_reason(dev, buf, QCOW2_REASON_MAX);
-	strlcat(buf, "\n", PAGE_SIZE);
-	return strlen(buf);
+	qcow2_dev_get_reason(dev, reason, sizeof(reason));
+	return sysfs_emit(buf, "%s\n", reason);
 }
 static DEVICE_ATTR_RO(reason);
 

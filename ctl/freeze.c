@@ -352,22 +352,31 @@ int end_window(struct control *control, int index, const struct thaw_how *how, i
 	return EXIT_FROZEN;
 }
 
-/* The part that freeze and thaw have in common: their one device. */
-static int open_device(char **args, struct control *control, int *index)
+/*
+ * Opens the driver and finds the device @name. Returns 0, or -1 when it has said why
+ * not.
+ */
+int device_open(const char *name, struct control *control, int *index)
 {
 	struct message why;
 
+	if (!control_open(control, &why)) {
+		if (!device_index(name, index, &why))
+			return 0;
+		control_close(control);
+	}
+	complain("%s", why.text);
+	return -1;
+}
+
+/* The part that freeze, thaw and resume have in common: their one device. */
+static int open_device(char **args, struct control *control, int *index)
+{
 	if (!args[0])
 		return usage_error("no device given");
 	if (args[1])
 		return usage_error("%s: only one device at a time", args[1]);
-	if (!control_open(control, &why)) {
-		if (!device_index(args[0], index, &why))
-			return EXIT_OK;
-		control_close(control);
-	}
-	complain("%s", why.text);
-	return EXIT_FAILED;
+	return device_open(args[0], control, index) ? EXIT_FAILED : EXIT_OK;
 }
 
 static int run_freeze(const struct command *self, int argc, char **argv)

@@ -22,10 +22,12 @@ struct freeze_how {
 };
 
 /* Options of all commands that open a window, and what their usage says of them. */
-#define FREEZE_LONG						\
+#define FREEZE_LONG_SHORT					\
 	{ "no-fs-freeze", no_argument, NULL, 'F' },		\
-	{ "on-timeout", required_argument, NULL, 'O' },		\
 	{ "timeout", required_argument, NULL, 't' }
+#define FREEZE_LONG						\
+	FREEZE_LONG_SHORT,					\
+	{ "on-timeout", required_argument, NULL, 'O' }
 #define FREEZE_SHORT	"t:"
 #define FREEZE_USAGE_SHORT								\
 "     --no-fs-freeze      do not freeze the file systems on the device\n"		\
@@ -49,6 +51,7 @@ struct thaw_how {
 	bool timed;
 };
 
+int device_open(const char *name, struct control *control, int *index);
 int freeze_option(struct freeze_how *how, int c);
 int device_freeze(struct control *control, int index, const struct freeze_how *how,
 		  unsigned int grace_ms, uint64_t *window, struct message *why);

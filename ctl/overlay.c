@@ -39,9 +39,7 @@ FREEZE_USAGE_SHORT
 
 static const struct option overlay_options[] = {
 	{ "options", required_argument, NULL, 'o' },
-	{ "no-fs-freeze", no_argument, NULL, 'F' },
-	{ "timeout", required_argument, NULL, 't' },
-	COMMON_LONG
+	FREEZE_LONG_SHORT, COMMON_LONG
 };
 
 /*
@@ -225,13 +223,10 @@ static int run_overlay(const struct command *self, int argc, char **argv)
 	}
 	if (argc - optind != 2)
 		return usage_error("a device and the name of a new file are wanted");
-	if (control_open(&control, &why)) {
-		complain("%s", why.text);
+	if (device_open(argv[optind], &control, &o.index))
 		return EXIT_FAILED;
-	}
 	status = EXIT_FAILED;
-	if (device_index(argv[optind], &o.index, &why) ||
-	    absolute_path(argv[optind + 1], o.path, &why))
+	if (absolute_path(argv[optind + 1], o.path, &why))
 		complain("%s", why.text);
 	else
 		status = overlay(&control, &o);

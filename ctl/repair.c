@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "repair.h"
+#include "run.h"
 
 extern char **environ;
 
@@ -125,14 +126,6 @@ static void collect(struct job *job, int from)
 	}
 	free(line);
 	fclose(f);
-}
-
-static int wait_for(pid_t pid, int *status)
-{
-	while (waitpid(pid, status, 0) < 0)
-		if (errno != EINTR)
-			return errno;
-	return 0;
 }
 
 /* Runs qemu-img to its end. Returns 0 with its wait status, or an error number. */

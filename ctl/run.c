@@ -12,6 +12,15 @@
 
 extern char **environ;
 
+/* Waits for the end of a child. Returns 0 with its wait status, or an error number. */
+int wait_for(pid_t pid, int *status)
+{
+	while (waitpid(pid, status, 0) < 0)
+		if (errno != EINTR)
+			return errno;
+	return 0;
+}
+
 /*
  * Runs @argv, which is qemu-img with its arguments, to its end. It speaks for
  * itself on standard error. Returns 0, or -1 with the reason.
@@ -37,13 +46,13 @@ int run_qemu_img(char **argv, struct message *why)
 	error = posix_spawnp(&pid, argv[0], &actions, &attr, argv, environ);
 	posix_spawnattr_destroy(&attr);
 	posix_spawn_file_actions_destroy(&actions);
+	if (!error)
+		error = wait_for(pid, &status);
 	if (error) {
 		message_set(why, "%s cannot be run: %s%s", argv[0], strerror(error),
 			    error == ENOENT ? ": install it (package qemu-utils)" : "");
 		return -1;
 	}
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
 	if (WIFSIGNALED(status))
 		message_set(why, "%s %s was killed by signal %d", argv[0], argv[1],
 			    WTERMSIG(status));

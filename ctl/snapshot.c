@@ -27,11 +27,7 @@ FREEZE_USAGE_SHORT
 "Exit status: 0 done, 1 failed (the device is live as before), 2 wrong usage, 124\n"
 "the device STAYS FROZEN: see 'qcow2ctl window --help'.\n";
 
-static const struct option snapshot_options[] = {
-	{ "no-fs-freeze", no_argument, NULL, 'F' },
-	{ "timeout", required_argument, NULL, 't' },
-	COMMON_LONG
-};
+static const struct option snapshot_options[] = { FREEZE_LONG_SHORT, COMMON_LONG };
 
 /* Which file it is counts in the window: another one may have ended just before. */
 static int take(struct control *control, int index, char *name)
@@ -70,7 +66,6 @@ static int run_snapshot(const struct command *self, int argc, char **argv)
 {
 	struct freeze_how how = { 0 };
 	struct control control;
-	struct message why;
 	int c, index, status;
 
 	while ((c = getopt_long(argc, argv, FREEZE_SHORT COMMON_SHORT, snapshot_options,
@@ -85,15 +80,9 @@ static int run_snapshot(const struct command *self, int argc, char **argv)
 		return usage_error("a device and a name are wanted");
 	if (!*argv[optind + 1])
 		return usage_error("a snapshot needs a name");
-	if (control_open(&control, &why)) {
-		complain("%s", why.text);
+	if (device_open(argv[optind], &control, &index))
 		return EXIT_FAILED;
-	}
-	status = EXIT_FAILED;
-	if (device_index(argv[optind], &index, &why))
-		complain("%s", why.text);
-	else
-		status = snapshot(&control, index, &how, argv[optind + 1]);
+	status = snapshot(&control, index, &how, argv[optind + 1]);
 	control_close(&control);
 	return status;
 }

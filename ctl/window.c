@@ -336,7 +336,6 @@ static int run_window(const struct command *self, int argc, char **argv)
 	struct freeze_how how = { 0 };
 	int c, index, status;
 	struct control control;
-	struct message why;
 	char **command;
 
 	while ((c = getopt_long(argc, argv, "+" FREEZE_SHORT COMMON_SHORT, window_options,
@@ -354,16 +353,9 @@ static int run_window(const struct command *self, int argc, char **argv)
 		command++;
 	if (!*command)
 		return usage_error("no command given");
-	if (control_open(&control, &why)) {
-		complain("%s", why.text);
+	if (device_open(argv[optind], &control, &index))
 		return EXIT_NOT_RUN;
-	}
-	if (!device_index(argv[optind], &index, &why)) {
-		status = window(&control, index, &how, command);
-	} else {
-		complain("%s", why.text);
-		status = EXIT_NOT_RUN;
-	}
+	status = window(&control, index, &how, command);
 	control_close(&control);
 	return status;
 }
