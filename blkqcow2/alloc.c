@@ -30,7 +30,7 @@ u64 qcow2_layer_end(struct qcow2_layer *layer)
 	struct qcow2_image *image = layer->image;
 
 	if (layer->index || !image->writable ||
-	    !S_ISREG(file_inode(layer->meta.file)->i_mode))
+	    !layer->meta.regular)
 		return READ_ONCE(layer->meta.size);
 	/* After the entry that is to be judged: it may have been made just now. */
 	smp_rmb();
@@ -77,7 +77,7 @@ int qcow2_image_extend(struct qcow2_image *image, u64 end)
 
 	if (end <= READ_ONCE(layer->meta.size))
 		return 0;
-	if (!S_ISREG(file_inode(layer->meta.file)->i_mode))
+	if (!layer->meta.regular)
 		return -ENOSPC;
 	mutex_lock(&image->extend_lock);
 	size = layer->meta.size;
@@ -112,7 +112,7 @@ int qcow2_image_trim(struct qcow2_image *image)
 	u64 end = image->tail;
 	int ret;
 
-	if (!S_ISREG(file_inode(layer->meta.file)->i_mode))
+	if (!layer->meta.regular)
 		return 0;
 	end = max(end, image->alloc.fresh << layer->cluster_bits);
 	if (i_size_read(file_inode(layer->meta.file)) <= end)
@@ -140,7 +140,7 @@ int qcow2_data_extend(struct qcow2_image *image, u64 end)
 
 	if (end <= READ_ONCE(data->size))
 		return 0;
-	if (!S_ISREG(file_inode(data->file)->i_mode))
+	if (!data->regular)
 		return -ENOSPC;
 	mutex_lock(&image->extend_lock);
 	if (end > data->size) {
@@ -227,11 +227,10 @@ void qcow2_punch_resting(struct qcow2_image *image, u64 first, u64 nr)
 	}
 }
 
-/* Why a search stopped short. */
+/* Why a search stopped short: for want of a block, or of a slice of it. */
 struct qcow2_search {
 	u64 cluster;
 	bool need_block;
-	bool need_slice;
 };
 
 static bool qcow2_is_free(struct qcow2_image *image, struct qcow2_slice *slice,
@@ -294,25 +293,34 @@ static bool qcow2_alloc_given_up(struct qcow2_image *image)
 	       READ_ONCE(image->dev->state) == QCOW2_STATE_DETACHING;
 }
 
+/* The refcounts at the cursor, if they are in memory. */
+static struct qcow2_slice *qcow2_pin_cursor(struct qcow2_image *image,
+					    struct qcow2_search *search)
+{
+	struct qcow2_alloc *alloc = &image->alloc;
+	u64 block = alloc->cursor >> alloc->block_bits;
+
+	lockdep_assert_held(&alloc->lock);
+	search->cluster = alloc->cursor;
+	search->need_block = block >= alloc->table.nr ||
+			     !alloc->table.entries[block];
+	if (search->need_block)
+		return NULL;
+	return qcow2_cache_pin_cached(&alloc->blocks,
+				      qcow2_refcount_key(image, alloc->cursor));
+}
+
 /* With what is in memory: 0, or -EAGAIN and what is missing, or an error. */
 static int qcow2_try_alloc(struct qcow2_image *image, u64 want, u64 *first,
 			   u64 *nr, bool *fresh, struct qcow2_search *search)
 {
 	struct qcow2_alloc *alloc = &image->alloc;
 	struct qcow2_slice *slice;
-	u64 block;
 
 	lockdep_assert_held(&alloc->lock);
 	for (;;) {
-		*first = search->cluster = alloc->cursor;
-		block = *first >> alloc->block_bits;
-		search->need_block = block >= alloc->table.nr ||
-				     !alloc->table.entries[block];
-		if (search->need_block)
-			return -EAGAIN;
-		slice = qcow2_cache_pin_cached(&alloc->blocks,
-					       qcow2_refcount_key(image, *first));
-		search->need_slice = !slice;
+		*first = alloc->cursor;
+		slice = qcow2_pin_cursor(image, search);
 		if (!slice)
 			return -EAGAIN;
 		*nr = qcow2_find_run(image, slice, want, first);
@@ -397,6 +405,58 @@ int qcow2_alloc_clusters(struct qcow2_image *image, u64 want, u64 *first,
 	return ret;
 }
 
+static bool qcow2_try_at_once(struct qcow2_image *image, u64 want, bool fresh,
+			      u64 *first)
+{
+	struct qcow2_layer *layer = qcow2_active(image);
+	struct qcow2_alloc *alloc = &image->alloc;
+	struct qcow2_search search;
+	struct qcow2_slice *slice;
+	bool fits;
+
+	lockdep_assert_held(&alloc->lock);
+	*first = alloc->cursor;
+	if ((fresh && *first < alloc->fresh) ||
+	    *first + want > QCOW2_ENTRY_OFFSET >> layer->cluster_bits ||
+	    (*first + want) << layer->cluster_bits > READ_ONCE(layer->meta.size))
+		return false;
+	slice = qcow2_pin_cursor(image, &search);
+	if (!slice)
+		return false;
+	fits = qcow2_find_run(image, slice, want, first) == want &&
+	       *first == alloc->cursor && !qcow2_overlaps(image, *first, want);
+	if (fits) {
+		qcow2_take_run(image, slice, *first, want);
+		alloc->cursor += want;
+	}
+	qcow2_cache_unpin(slice);
+	return fits;
+}
+
+/**
+ * qcow2_alloc_at_once() - allocate what can be had without waiting for anything
+ * @image: the image
+ * @want: clusters, at least 1
+ * @fresh: they must read as zeroes
+ * @first: first host cluster number
+ *
+ * As qcow2_alloc_clusters(), but all of them or none.
+ *
+ * Context: process; does not sleep, does no I/O.
+ * Return: true if they have been allocated.
+ */
+bool qcow2_alloc_at_once(struct qcow2_image *image, u64 want, bool fresh,
+			 u64 *first)
+{
+	bool done;
+
+	if (!mutex_trylock(&image->alloc.lock))
+		return false;
+	done = qcow2_try_at_once(image, want, fresh, first);
+	mutex_unlock(&image->alloc.lock);
+	return done;
+}
+
 /**
  * qcow2_alloc_rested() - let clusters be used again that were freed
  * @image: the image
@@ -437,6 +497,7 @@ int qcow2_alloc_open(struct qcow2_image *image, u64 cache_bytes,
 	struct qcow2_alloc *alloc = &image->alloc;
 	struct qcow2_header *h = &layer->header;
 	u32 slice_bits = min_t(u32, layer->cluster_bits, QCOW2_MAX_SLICE_BITS);
+	int ret;
 
 	alloc->order = h->refcount_order;
 	alloc->block_bits = layer->cluster_bits + 3 - alloc->order;
@@ -445,9 +506,13 @@ int qcow2_alloc_open(struct qcow2_image *image, u64 cache_bytes,
 	alloc->generation = 1;
 	alloc->fresh = DIV_ROUND_UP_ULL(layer->meta.size,
 					qcow2_cluster_size(layer));
-	if (!S_ISREG(file_inode(layer->meta.file)->i_mode))
+	if (!layer->meta.regular)
 		alloc->fresh = U64_MAX;
-	qcow2_cache_size(&alloc->blocks, slice_bits, cache_bytes);
+	ret = qcow2_cache_size(&alloc->blocks, slice_bits, cache_bytes,
+			       (layer->meta.size + layer->size) >>
+			       (layer->cluster_bits + alloc->slice_entries_bits));
+	if (ret)
+		return ret;
 	return qcow2_table_load(layer, &alloc->table, h->reftable_offset,
 				h->reftable_clusters <<
 				(layer->cluster_bits - 3), err);

@@ -2,15 +2,19 @@
 /*
  * Slices of L2 tables and refcount blocks in memory.
  *
- * A slice is found by its key in an xarray under RCU. Whoever changes or
- * keeps one pins it: eviction takes only slices whose single reference is the
- * cache's own, with refcount_dec_if_one(), so a pin and an eviction cannot
+ * A slice is found by its key in a hash table under RCU. Keys are dense, so
+ * their low bits are as good a hash as any, and a lookup costs the request two
+ * loads where a tree would cost it one for each level. Whoever changes or
+ * keeps a slice pins it: eviction takes only slices whose single reference is
+ * the cache's own, with refcount_dec_if_one(), so a pin and an eviction cannot
  * both succeed. A dirty slice is pinned by being dirty.
  *
  * A slice is inserted before it is read. There is never a second one with the
  * same key, so a slow reader cannot bring back an old state of a table.
  */
 #include <linux/log2.h>
+#include <linux/mm.h>
+#include <linux/rculist.h>
 #include <linux/sched.h>
 #include <linux/shrinker.h>
 #include <linux/slab.h>
@@ -38,7 +42,7 @@ void qcow2_cache_init(struct qcow2_cache *cache, struct qcow2_layer *layer,
 	cache->layer = layer;
 	cache->host = host;
 	cache->look = look;
-	xa_init(&cache->slices);
+	cache->buckets = NULL;
 	spin_lock_init(&cache->lock);
 	INIT_LIST_HEAD(&cache->clock);
 	INIT_LIST_HEAD(&cache->dirty);
@@ -50,13 +54,25 @@ void qcow2_cache_init(struct qcow2_cache *cache, struct qcow2_layer *layer,
  * @cache: it
  * @slice_bits: log2 of a slice's bytes
  * @max_bytes: bound
+ * @nr_keys: about so many slices there are in all
+ *
+ * Context: may sleep.
+ * Return: 0 or -ENOMEM.
  */
-void qcow2_cache_size(struct qcow2_cache *cache, u32 slice_bits, u64 max_bytes)
+int qcow2_cache_size(struct qcow2_cache *cache, u32 slice_bits, u64 max_bytes,
+		     u64 nr_keys)
 {
+	u64 nr;
+
 	cache->slice_bits = slice_bits;
 	cache->max = max_t(u64, div_u64(max_bytes, BIT(slice_bits) +
 					sizeof(struct qcow2_slice)),
 			   QCOW2_CACHE_MIN);
+	nr = clamp_t(u64, nr_keys, QCOW2_CACHE_MIN, cache->max);
+	cache->mask = roundup_pow_of_two(nr) - 1;
+	cache->buckets = kvcalloc(cache->mask + 1, sizeof(*cache->buckets),
+				  GFP_KERNEL);
+	return cache->buckets ? 0 : -ENOMEM;
 }
 
 static void qcow2_slice_free(struct qcow2_slice *slice)
@@ -76,12 +92,36 @@ static void qcow2_slice_free_rcu(struct rcu_head *rcu)
  */
 void qcow2_cache_destroy(struct qcow2_cache *cache)
 {
-	struct qcow2_slice *slice;
-	unsigned long key;
+	struct qcow2_slice *slice, *next;
 
-	xa_for_each(&cache->slices, key, slice)
+	list_for_each_entry_safe(slice, next, &cache->clock, clock)
 		qcow2_slice_free(slice);
-	xa_destroy(&cache->slices);
+	INIT_LIST_HEAD(&cache->clock);
+	kvfree(cache->buckets);
+	cache->buckets = NULL;
+}
+
+/* Whatever its state. Inside rcu_read_lock(), or under the lock. */
+static struct qcow2_slice *qcow2_cache_find(struct qcow2_cache *cache, u64 key)
+{
+	struct qcow2_slice *slice;
+
+	hlist_for_each_entry_rcu(slice, &cache->buckets[key & cache->mask], hash,
+				 lockdep_is_held(&cache->lock)) {
+		if (slice->key == key)
+			return slice;
+	}
+	return NULL;
+}
+
+/* Takes a slice away from those who look for one. */
+static void qcow2_cache_remove(struct qcow2_cache *cache,
+			       struct qcow2_slice *slice)
+{
+	lockdep_assert_held(&cache->lock);
+	hlist_del_rcu(&slice->hash);
+	list_del(&slice->clock);
+	cache->nr--;
 }
 
 /**
@@ -95,7 +135,7 @@ void qcow2_cache_destroy(struct qcow2_cache *cache)
  */
 struct qcow2_slice *qcow2_cache_peek(struct qcow2_cache *cache, u64 key)
 {
-	struct qcow2_slice *slice = xa_load(&cache->slices, key);
+	struct qcow2_slice *slice = qcow2_cache_find(cache, key);
 	unsigned long flags;
 
 	if (!slice)
@@ -129,9 +169,8 @@ void qcow2_cache_unpin(struct qcow2_slice *slice)
 static unsigned int qcow2_cache_evict(struct qcow2_cache *cache,
 				      unsigned int keep)
 {
-	struct qcow2_slice *slice, *next;
+	struct qcow2_slice *slice;
 	unsigned int tries, nr = 0;
-	LIST_HEAD(victims);
 	bool dirty;
 
 	spin_lock_irq(&cache->lock);
@@ -141,8 +180,8 @@ static unsigned int qcow2_cache_evict(struct qcow2_cache *cache,
 		if (test_and_clear_bit(QCOW2_SLICE_USED, &slice->flags) ||
 		    !refcount_dec_if_one(&slice->ref))
 			continue;
-		list_move(&slice->clock, &victims);
-		cache->nr--;
+		qcow2_cache_remove(cache, slice);
+		call_rcu(&slice->rcu, qcow2_slice_free_rcu);
 		nr++;
 	}
 	dirty = !tries && !list_empty(&cache->dirty);
@@ -150,11 +189,6 @@ static unsigned int qcow2_cache_evict(struct qcow2_cache *cache,
 	/* Perhaps too many are dirty: a commit makes them evictable. */
 	if (dirty)
 		qcow2_commit_now(cache->layer->image);
-	/* Who finds one of them now cannot pin it, and retries until it is gone. */
-	list_for_each_entry_safe(slice, next, &victims, clock) {
-		xa_erase(&cache->slices, slice->key);
-		call_rcu(&slice->rcu, qcow2_slice_free_rcu);
-	}
 	return nr;
 }
 
@@ -259,11 +293,13 @@ static struct qcow2_slice *qcow2_slice_alloc(struct qcow2_cache *cache, u64 key)
 static int qcow2_cache_insert(struct qcow2_cache *cache,
 			      struct qcow2_slice *slice)
 {
-	int ret = xa_insert(&cache->slices, slice->key, slice, GFP_NOIO);
-
-	if (ret)
-		return ret;
 	spin_lock_irq(&cache->lock);
+	if (qcow2_cache_find(cache, slice->key)) {
+		spin_unlock_irq(&cache->lock);
+		return -EBUSY;
+	}
+	hlist_add_head_rcu(&slice->hash,
+			   &cache->buckets[slice->key & cache->mask]);
 	list_add_tail(&slice->clock, &cache->clock);
 	cache->nr++;
 	spin_unlock_irq(&cache->lock);
@@ -285,10 +321,8 @@ static int qcow2_cache_load(struct qcow2_cache *cache,
 		ret = -ENOENT;
 	if (ret) {
 		set_bit(QCOW2_SLICE_BAD, &slice->flags);
-		xa_erase(&cache->slices, slice->key);
 		spin_lock_irq(&cache->lock);
-		list_del(&slice->clock);
-		cache->nr--;
+		qcow2_cache_remove(cache, slice);
 		spin_unlock_irq(&cache->lock);
 	} else if (cache->look) {
 		cache->look(cache->layer, slice);
@@ -330,7 +364,7 @@ static void qcow2_cache_wait(struct qcow2_cache *cache, u64 key)
 	struct qcow2_slice *slice;
 
 	rcu_read_lock();
-	slice = xa_load(&cache->slices, key);
+	slice = qcow2_cache_find(cache, key);
 	if (slice && !refcount_inc_not_zero(&slice->ref))
 		slice = NULL;
 	rcu_read_unlock();

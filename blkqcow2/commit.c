@@ -224,7 +224,6 @@ static void qcow2_copy_write(struct qcow2_batch *batch, struct qcow2_copy *copy)
 {
 	struct qcow2_layer *layer = qcow2_active(batch->image);
 	u32 slice_bits = layer->l2.slice_bits;
-	struct iov_iter iter;
 	s64 host;
 
 	if (copy->table)
@@ -238,8 +237,9 @@ static void qcow2_copy_write(struct qcow2_batch *batch, struct qcow2_copy *copy)
 		return;
 	}
 	bvec_set_virt(&copy->bv, copy->buf, 1UL << slice_bits);
-	iov_iter_bvec(&iter, ITER_SOURCE, &copy->bv, 1, 1UL << slice_bits);
-	qcow2_io_prepare(&copy->io, &layer->meta, host, &iter, false);
+	iov_iter_bvec(&copy->io.start, ITER_SOURCE, &copy->bv, 1,
+		      1UL << slice_bits);
+	qcow2_io_prepare(&copy->io, &layer->meta, host, 0, false);
 	qcow2_io_submit(&copy->io, false);
 }
 
@@ -547,6 +547,7 @@ static void qcow2_commit_timer(struct work_struct *work)
 	struct qcow2_image *image =
 		container_of(commit, struct qcow2_image, commit);
 
+	qcow2_bounces_trim(&image->bounces);
 	queue_work(image->commit_wq, &commit->work);
 }
 

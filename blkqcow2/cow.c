@@ -56,7 +56,7 @@ static void qcow2_cow_free(struct qcow2_cow *cow)
 	if (cow->slice)
 		qcow2_cache_unpin(cow->slice);
 	if (cow->bounce)
-		mempool_free(cow->bounce, &image->bounces);
+		mempool_free(cow->bounce, &image->bounces.pool);
 	kfree(cow->old);
 	qcow2_range_unlock(&image->clusters, &cow->range);
 	mempool_free(cow, &image->cows);
@@ -178,13 +178,13 @@ struct qcow2_fill {
 
 /* Does all of the range read as zeroes, as far as one look can tell? */
 static bool qcow2_is_zero(struct qcow2_image *image, u32 first, u64 guest,
-			  u64 len)
+			  u64 len, bool cached_only)
 {
 	struct qcow2_extent ext;
 
 	if (first >= image->chain->nr)
 		return true;
-	if (qcow2_map(image, first, guest, len, false, &ext))
+	if (qcow2_map(image, first, guest, len, cached_only, &ext))
 		return false;
 	return ext.len >= len &&
 	       (ext.kind == QCOW2_UNALLOCATED || ext.kind == QCOW2_ZERO_PLAIN ||
@@ -264,9 +264,10 @@ static int qcow2_fill_around(struct qcow2_cow *cow, struct qcow2_fill *fill,
 	if (head == cow->lo && end == cow->hi)
 		return 0;
 	if (!fill->zero)
-		fill->zero = qcow2_is_zero(image, fill->first, from, bytes);
+		fill->zero = qcow2_is_zero(image, fill->first, from, bytes,
+					   false);
 	if (!fill->zero) {
-		cow->bounce = mempool_alloc(&image->bounces, GFP_NOIO);
+		cow->bounce = mempool_alloc(&image->bounces.pool, GFP_NOIO);
 		if (bytes <= QCOW2_BOUNCE_BYTES &&
 		    qcow2_merge(cow, iter, head - cow->lo, bytes, &merged)) {
 			*iter = merged;
@@ -463,11 +464,12 @@ static void qcow2_cow_window(struct qcow2_cow *cow,
 }
 
 /*
- * Lock the clusters of a range, as many as one slice maps, and look again what
- * they are: -EINPROGRESS if somebody else has one of them.
+ * Lock the clusters of a range, as many as @slice maps, and look again what
+ * they are: -EINPROGRESS if somebody else has one of them. The pin is taken over.
  */
-static int qcow2_cow_begin(struct qcow2_req *req, u64 guest, u64 len,
-			   struct qcow2_extent *ext, struct qcow2_cow **out)
+static int qcow2_cow_lock(struct qcow2_req *req, struct qcow2_slice *slice,
+			  u64 guest, u64 len, bool nowait,
+			  struct qcow2_extent *ext, struct qcow2_cow **out)
 {
 	struct qcow2_image *image = req->image;
 	struct qcow2_layer *layer = qcow2_active(image);
@@ -477,27 +479,19 @@ static int qcow2_cow_begin(struct qcow2_req *req, u64 guest, u64 len,
 	u64 end = min(guest + len, (start | (slice_bytes - 1)) + 1);
 	u64 nr = (end - start + qcow2_cluster_size(layer) - 1) >>
 		 layer->cluster_bits;
-	struct qcow2_slice *slice;
 	struct qcow2_cow *cow;
 	int ret;
 
-	/* Who makes more dirty than the caches hold waits until it is written. */
-	if (qcow2_cache_is_crowded(&layer->l2) ||
-	    qcow2_cache_is_crowded(&image->alloc.blocks)) {
-		ret = qcow2_commit_wait(image);
-		if (ret)
-			return ret;
+	cow = mempool_alloc(&image->cows,
+			    nowait ? GFP_NOWAIT | __GFP_NOWARN : GFP_NOIO);
+	if (!cow) {
+		qcow2_cache_unpin(slice);
+		return -ENOMEM;
 	}
-	ret = qcow2_l2_make_writable(image, guest, &req->waiter);
-	if (ret)
-		return ret;
-	slice = qcow2_l2_pin(layer, guest);
-	if (IS_ERR(slice))
-		return PTR_ERR(slice);
-	cow = mempool_alloc(&image->cows, GFP_NOIO);
 	memset(cow, 0, offsetof(struct qcow2_cow, io));
 	if (!qcow2_range_lock(&image->clusters, &cow->range,
-			      start >> layer->cluster_bits, nr, &req->waiter)) {
+			      start >> layer->cluster_bits, nr,
+			      nowait ? NULL : &req->waiter)) {
 		mempool_free(cow, &image->cows);
 		qcow2_cache_unpin(slice);
 		return -EINPROGRESS;
@@ -511,6 +505,48 @@ static int qcow2_cow_begin(struct qcow2_req *req, u64 guest, u64 len,
 	if (ret)
 		qcow2_cow_free(cow);
 	return ret;
+}
+
+/* Has more become dirty than the caches hold? */
+static bool qcow2_image_is_crowded(struct qcow2_image *image)
+{
+	return qcow2_cache_is_crowded(&qcow2_active(image)->l2) ||
+	       qcow2_cache_is_crowded(&image->alloc.blocks);
+}
+
+static int qcow2_cow_begin(struct qcow2_req *req, u64 guest, u64 len,
+			   struct qcow2_extent *ext, struct qcow2_cow **out)
+{
+	struct qcow2_image *image = req->image;
+	struct qcow2_slice *slice;
+	int ret;
+
+	/* Who makes more dirty than that waits until it is written. */
+	if (qcow2_image_is_crowded(image)) {
+		ret = qcow2_commit_wait(image);
+		if (ret)
+			return ret;
+	}
+	ret = qcow2_l2_make_writable(image, guest, &req->waiter);
+	if (ret)
+		return ret;
+	slice = qcow2_l2_pin(qcow2_active(image), guest);
+	if (IS_ERR(slice))
+		return PTR_ERR(slice);
+	return qcow2_cow_lock(req, slice, guest, len, false, ext, out);
+}
+
+/* Puts the request at its end. */
+static void qcow2_cow_submit(struct qcow2_cow *cow, u64 pos,
+			     const struct iov_iter *iter, bool nowait)
+{
+	struct qcow2_req *req = cow->req;
+
+	cow->io.start = *iter;
+	cow->io.end = qcow2_cow_end;
+	qcow2_io_prepare(&cow->io, qcow2_active(req->image)->data, pos,
+			 req_get_ioprio(blk_mq_rq_from_pdu(req)), false);
+	qcow2_io_submit(&cow->io, nowait);
 }
 
 /**
@@ -550,15 +586,77 @@ int qcow2_write_allocating(struct qcow2_req *req, u64 guest,
 	if (ret)
 		goto err;
 	qcow2_req_get(req);
-	qcow2_io_prepare(&cow->io, layer->data, pos, &iter, false);
-	cow->io.end = qcow2_cow_end;
-	qcow2_io_submit(&cow->io, false);
+	qcow2_cow_submit(cow, pos, &iter, false);
 	return 0;
 
 err:
 	qcow2_cow_give_back(cow);
 	qcow2_cow_free(cow);
 	return ret;
+}
+
+/*
+ * New places for clusters without one, of which the write leaves nothing but
+ * zeroes. False if that takes more than a look.
+ */
+static bool qcow2_cow_place_at_once(struct qcow2_cow *cow,
+				    const struct qcow2_extent *ext, u64 head,
+				    u64 end)
+{
+	struct qcow2_image *image = cow->req->image;
+	struct qcow2_layer *layer = ext->layer;
+	u32 below = qcow2_is_extended(&layer->header) ? 0 : 1;
+	bool whole;
+	u64 first;
+
+	if (end > (u64)cow->nr << layer->cluster_bits ||
+	    (ext->kind != QCOW2_UNALLOCATED && ext->kind != QCOW2_ZERO_PLAIN) ||
+	    qcow2_is_external(&layer->header))
+		return false;
+	qcow2_cow_window(cow, ext, head, end);
+	whole = head == cow->lo && end == cow->hi;
+	if (!whole && ext->kind == QCOW2_UNALLOCATED &&
+	    !qcow2_is_zero(image, below, cow->guest + cow->lo, cow->hi - cow->lo,
+			   true))
+		return false;
+	if (!qcow2_alloc_at_once(image, cow->nr, !whole, &first))
+		return false;
+	cow->allocated = true;
+	cow->host = first << layer->cluster_bits;
+	return true;
+}
+
+/**
+ * qcow2_write_at_once() - write to new clusters, if that takes the write alone
+ * @req: the request
+ * @guest: guest offset in bytes
+ * @from: the data
+ *
+ * Context: process; a submitter that must not wait.
+ * Return: true if a write is under way that puts @req at its end; false if this is
+ * for qcow2_write_allocating().
+ */
+bool qcow2_write_at_once(struct qcow2_req *req, u64 guest,
+			 const struct iov_iter *from)
+{
+	struct qcow2_image *image = req->image;
+	struct qcow2_layer *layer = qcow2_active(image);
+	u64 head = qcow2_in_cluster(layer, guest), len = iov_iter_count(from);
+	struct qcow2_slice *slice;
+	struct qcow2_extent ext;
+	struct qcow2_cow *cow;
+
+	if (qcow2_image_is_crowded(image) || !qcow2_l2_is_writable(layer, guest))
+		return false;
+	slice = qcow2_l2_pin_cached(layer, guest);
+	if (!slice || qcow2_cow_lock(req, slice, guest, len, true, &ext, &cow))
+		return false;
+	if (!qcow2_cow_place_at_once(cow, &ext, head, head + len)) {
+		qcow2_cow_free(cow);
+		return false;
+	}
+	qcow2_cow_submit(cow, cow->host + head, from, true);
+	return true;
 }
 
 /*

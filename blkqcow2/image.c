@@ -387,8 +387,7 @@ static int qcow2_pools_init(struct qcow2_image *image)
 						QCOW2_POOL_RESERVE,
 						qcow2_cow_size());
 	if (!ret)
-		ret = mempool_init_kmalloc_pool(&image->bounces, 1,
-						QCOW2_BOUNCE_BYTES);
+		ret = qcow2_bounces_init(&image->bounces);
 	return ret;
 }
 
@@ -396,7 +395,7 @@ static void qcow2_pools_exit(struct qcow2_image *image)
 {
 	mempool_exit(&image->ios);
 	mempool_exit(&image->cows);
-	mempool_exit(&image->bounces);
+	qcow2_bounces_exit(&image->bounces);
 }
 
 /**

@@ -56,8 +56,7 @@ static bool qcow2_io_is_write(const struct qcow2_io *io)
 /* Writes to a regular file hold off the freezing of its file system. */
 static bool qcow2_io_guarded(const struct qcow2_io *io)
 {
-	return qcow2_io_is_write(io) &&
-	       S_ISREG(file_inode(io->file->file)->i_mode);
+	return qcow2_io_is_write(io) && io->file->regular;
 }
 
 /*
@@ -103,13 +102,22 @@ static void qcow2_io_zero_rest(struct qcow2_io *io)
 	iov_iter_zero(iov_iter_count(&rest), &rest);
 }
 
+static void qcow2_io_continue(struct work_struct *work);
+
+/* Only here, since most never come here. */
+static void qcow2_io_defer(struct qcow2_io *io)
+{
+	INIT_WORK(&io->work, qcow2_io_continue);
+	queue_work(io->file->image->io_wq, &io->work);
+}
+
 static void qcow2_io_finish(struct qcow2_io *io)
 {
 	ssize_t ret = io->ret;
 
 	if ((ret == -EAGAIN || ret == -EOPNOTSUPP) &&
 	    io->iocb.ki_flags & IOCB_NOWAIT) {
-		queue_work(io->file->image->io_wq, &io->work);
+		qcow2_io_defer(io);
 		return;
 	}
 	if (ret < 0) {
@@ -120,7 +128,7 @@ static void qcow2_io_finish(struct qcow2_io *io)
 	if (io->done >= io->len)
 		io->end(io, 0);
 	else
-		queue_work(io->file->image->io_wq, &io->work);
+		qcow2_io_defer(io);
 }
 
 static void qcow2_io_put(struct qcow2_io *io)
@@ -237,28 +245,29 @@ static bool qcow2_is_direct(const struct qcow2_file *file,
 
 /**
  * qcow2_io_prepare() - set up an I/O
- * @io: to be set up; its end and private are the caller's
+ * @io: to be set up; its start, end and private are the caller's. The data
+ *	behind start stays until the end
  * @file: the file
  * @pos: host offset in bytes
- * @iter: source or destination; the data behind it stays until the end
+ * @ioprio: I/O priority of whoever wants it, 0 for that of the current task
  * @sync_data: a write is on stable storage when it ends
  */
 void qcow2_io_prepare(struct qcow2_io *io, struct qcow2_file *file, u64 pos,
-		      const struct iov_iter *iter, bool sync_data)
+		      u16 ioprio, bool sync_data)
 {
-	io->start = *iter;
+	bool direct = qcow2_is_direct(file, &io->start);
+
 	io->file = file;
 	io->pos = pos;
-	io->len = iov_iter_count(iter);
+	io->len = iov_iter_count(&io->start);
 	io->done = 0;
-	memset(&io->iocb, 0, sizeof(io->iocb));
-	io->iocb.ki_filp = file->file;
-	io->iocb.ki_complete = qcow2_io_complete;
-	io->iocb.ki_flags = qcow2_is_direct(file, iter) ? IOCB_DIRECT : 0;
-	if (sync_data)
-		io->iocb.ki_flags |= IOCB_DSYNC;
-	io->iocb.ki_ioprio = get_current_ioprio();
-	INIT_WORK(&io->work, qcow2_io_continue);
+	io->iocb = (struct kiocb){
+		.ki_filp	= file->file,
+		.ki_complete	= qcow2_io_complete,
+		.ki_flags	= (direct ? IOCB_DIRECT : 0) |
+				  (sync_data ? IOCB_DSYNC : 0),
+		.ki_ioprio	= ioprio,
+	};
 }
 
 /**
@@ -281,7 +290,7 @@ void qcow2_io_submit(struct qcow2_io *io, bool nowait)
 	/* The page cache is for workers: who submits may hold locks of it. */
 	if (!io->file->nowait || !(io->iocb.ki_flags & IOCB_DIRECT)) {
 		io->ret = -EAGAIN;
-		queue_work(io->file->image->io_wq, &io->work);
+		qcow2_io_defer(io);
 		return;
 	}
 	qcow2_nested_begin(&nested);

@@ -219,6 +219,21 @@ static int qcow2_l2_own(struct qcow2_image *image, u32 index)
 }
 
 /**
+ * qcow2_l2_is_writable() - is there an L2 table that belongs to the active L1 alone?
+ * @layer: the active one
+ * @guest: guest offset in bytes that it maps
+ *
+ * Context: any.
+ */
+bool qcow2_l2_is_writable(struct qcow2_layer *layer, u64 guest)
+{
+	u32 index = guest >> (layer->cluster_bits + layer->l2_bits);
+	u64 raw = be64_to_cpu(READ_ONCE(layer->l1.entries[index]));
+
+	return raw & QCOW2_ENTRY_COPIED && qcow2_l1_valid(raw, layer->cluster_bits);
+}
+
+/**
  * qcow2_l2_make_writable() - have an L2 table that may be changed
  * @image: the image
  * @guest: guest offset in bytes that it maps
@@ -232,11 +247,10 @@ int qcow2_l2_make_writable(struct qcow2_image *image, u64 guest,
 {
 	struct qcow2_layer *layer = qcow2_active(image);
 	u32 index = guest >> (layer->cluster_bits + layer->l2_bits);
-	u64 raw = be64_to_cpu(READ_ONCE(layer->l1.entries[index]));
 	struct qcow2_range range;
 	int ret;
 
-	if (raw & QCOW2_ENTRY_COPIED && qcow2_l1_valid(raw, layer->cluster_bits))
+	if (qcow2_l2_is_writable(layer, guest))
 		return 0;
 	if (!qcow2_range_lock(&image->tables, &range, index, 1, waiter))
 		return -EINPROGRESS;

@@ -414,6 +414,7 @@ static int qcow2_open_qcow2(struct qcow2_layer *layer, bool writable,
 			    u64 cache_bytes, struct qcow2_err *err)
 {
 	struct qcow2_header *h = &layer->header;
+	u32 slice_bits;
 	int ret;
 
 	ret = qcow2_read_header(layer, err);
@@ -423,6 +424,7 @@ static int qcow2_open_qcow2(struct qcow2_layer *layer, bool writable,
 	layer->entry_bits = qcow2_is_extended(h) ? 4 : 3;
 	layer->l2_bits = h->cluster_bits - layer->entry_bits;
 	layer->size = round_down(h->size, QCOW2_SECTOR_BYTES);
+	layer->plain = !qcow2_is_extended(h) && !qcow2_is_external(h);
 	ret = qcow2_check_supported(layer, writable, err);
 	if (!ret)
 		ret = qcow2_check_ends(layer, err);
@@ -436,9 +438,12 @@ static int qcow2_open_qcow2(struct qcow2_layer *layer, bool writable,
 		ret = qcow2_count_l1(layer, err);
 	if (ret)
 		return ret;
-	qcow2_cache_size(&layer->l2,
-			 min_t(u32, layer->cluster_bits, QCOW2_MAX_SLICE_BITS),
-			 cache_bytes);
+	slice_bits = min_t(u32, layer->cluster_bits, QCOW2_MAX_SLICE_BITS);
+	ret = qcow2_cache_size(&layer->l2, slice_bits, cache_bytes,
+			       layer->size >> (layer->cluster_bits + slice_bits -
+					       layer->entry_bits));
+	if (ret)
+		return ret;
 	return qcow2_table_load(layer, &layer->l1, h->l1_offset, h->l1_entries,
 				err);
 }
@@ -462,6 +467,7 @@ static int qcow2_file_open(struct qcow2_file *file, bool writable,
 	if (ret)
 		return ret;
 	file->size = i_size_read(file->file->f_mapping->host);
+	file->regular = S_ISREG(file_inode(file->file)->i_mode);
 	qcow2_probe_direct(file);
 	if (writable && file->direct)
 		qcow2_drop_pages(file->file->f_mapping);

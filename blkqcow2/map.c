@@ -82,6 +82,19 @@ struct qcow2_slice *qcow2_l2_pin(struct qcow2_layer *layer, u64 guest)
 	return qcow2_cache_pin(&layer->l2, qcow2_l2_key(layer, guest));
 }
 
+/**
+ * qcow2_l2_pin_cached() - the same if it is in memory
+ * @layer: a qcow2 layer
+ * @guest: guest offset in bytes
+ *
+ * Context: any; does not sleep.
+ * Return: the slice, or NULL.
+ */
+struct qcow2_slice *qcow2_l2_pin_cached(struct qcow2_layer *layer, u64 guest)
+{
+	return qcow2_cache_pin_cached(&layer->l2, qcow2_l2_key(layer, guest));
+}
+
 /* Both halves of an extended entry are of the same state of it. */
 static u64 qcow2_slice_entry(struct qcow2_layer *layer,
 			     struct qcow2_slice *slice, u32 index, u64 *bitmap)
@@ -283,6 +296,33 @@ static int qcow2_map_slice(struct qcow2_layer *layer, struct qcow2_slice *slice,
 	       qcow2_check_bounds(layer, slice, guest, ext);
 }
 
+/*
+ * What nearly every request finds: a part of one cluster that has data. False if
+ * it is anything else, or not beyond doubt: that is for qcow2_map_slice().
+ */
+static bool qcow2_map_plain(struct qcow2_layer *layer, struct qcow2_slice *slice,
+			    u64 guest, u64 len, struct qcow2_extent *ext)
+{
+	u64 in_cluster = qcow2_in_cluster(layer, guest);
+	const __be64 *entries = slice->data;
+	u64 raw, host;
+
+	if (!layer->plain || in_cluster + len > qcow2_cluster_size(layer))
+		return false;
+	raw = be64_to_cpu(READ_ONCE(entries[qcow2_l2_index(layer, guest)]));
+	host = raw & ~QCOW2_ENTRY_COPIED;
+	if (!host || host & ~QCOW2_ENTRY_OFFSET || qcow2_in_cluster(layer, host) ||
+	    host + qcow2_cluster_size(layer) > qcow2_layer_end(layer) ||
+	    test_bit(QCOW2_SLICE_SUSPECT, &slice->flags))
+		return false;
+	ext->kind = QCOW2_DATA;
+	ext->copied = raw & QCOW2_ENTRY_COPIED;
+	ext->durable = qcow2_slice_durable(layer, slice, guest);
+	ext->host = host + in_cluster;
+	ext->len = len;
+	return true;
+}
+
 static int qcow2_map_qcow2(struct qcow2_layer *layer, u64 guest, u64 len,
 			   bool cached_only, struct qcow2_extent *ext)
 {
@@ -298,7 +338,8 @@ static int qcow2_map_qcow2(struct qcow2_layer *layer, u64 guest, u64 len,
 	rcu_read_lock();
 	slice = qcow2_cache_peek(&layer->l2, qcow2_l2_key(layer, guest));
 	if (slice) {
-		ret = qcow2_map_slice(layer, slice, guest, len, false, ext);
+		ret = qcow2_map_plain(layer, slice, guest, len, ext) ? 0 :
+		      qcow2_map_slice(layer, slice, guest, len, false, ext);
 		rcu_read_unlock();
 		return ret;
 	}

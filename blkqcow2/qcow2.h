@@ -73,6 +73,7 @@ enum {
  * @ref: one for being in the cache, one per pin; dirty is a pin
  * @flags: QCOW2_SLICE_*
  * @key: position in the sequence of all slices of its kind
+ * @hash: in one of cache->buckets
  * @clock: in cache->clock
  * @dirty: in cache->dirty
  * @rcu: frees it after the last lock-free reader
@@ -83,6 +84,7 @@ struct qcow2_slice {
 	refcount_t ref;
 	unsigned long flags;
 	u64 key;
+	struct hlist_node hash;
 	struct list_head clock;
 	struct list_head dirty;
 	struct rcu_head rcu;
@@ -96,9 +98,10 @@ struct qcow2_slice {
  * @host: host offset of a slice, by its key; 0 if the table does not exist,
  *	a negative errno if what leads to it is invalid. Called without locks
  * @look: sees a slice that has been read before anybody else does; or NULL
- * @slices: by key; read under RCU
+ * @buckets: slices by the low bits of their keys; read under RCU
+ * @mask: those bits
  * @slice_bits: log2 of a slice's bytes
- * @lock: protects the lists, and the entries of L2 slices
+ * @lock: protects the buckets, the lists, and the entries of L2 slices
  * @clock: all slices, for eviction
  * @dirty: those that the next commit writes
  * @nr: slices in the cache
@@ -109,9 +112,10 @@ struct qcow2_cache {
 	struct qcow2_layer *layer;
 	s64 (*host)(struct qcow2_layer *layer, u64 key);
 	void (*look)(struct qcow2_layer *layer, struct qcow2_slice *slice);
-	struct xarray slices;
+	struct hlist_head *buckets;
+	unsigned long mask;
 	u32 slice_bits;
-	spinlock_t lock; /* lists, entries of L2 slices */
+	spinlock_t lock; /* buckets, lists, entries of L2 slices */
 	struct list_head clock;
 	struct list_head dirty;
 	unsigned long nr;
@@ -123,7 +127,8 @@ void qcow2_cache_init(struct qcow2_cache *cache, struct qcow2_layer *layer,
 		      s64 (*host)(struct qcow2_layer *layer, u64 key),
 		      void (*look)(struct qcow2_layer *layer,
 				   struct qcow2_slice *slice));
-void qcow2_cache_size(struct qcow2_cache *cache, u32 slice_bits, u64 max_bytes);
+int qcow2_cache_size(struct qcow2_cache *cache, u32 slice_bits, u64 max_bytes,
+		     u64 nr_keys);
 void qcow2_cache_destroy(struct qcow2_cache *cache);
 struct qcow2_slice *qcow2_cache_peek(struct qcow2_cache *cache, u64 key);
 struct qcow2_slice *qcow2_cache_pin_cached(struct qcow2_cache *cache, u64 key);
@@ -179,6 +184,7 @@ struct qcow2_table {
  * struct qcow2_file - an open file of a layer
  * @image: the image it belongs to
  * @file: the file; NULL if there is none
+ * @regular: it is a regular file
  * @direct: it takes direct I/O
  * @nowait: it can refuse instead of blocking
  * @no_punch: it has refused to have a hole punched
@@ -190,6 +196,7 @@ struct qcow2_table {
 struct qcow2_file {
 	struct qcow2_image *image;
 	struct file *file;
+	bool regular;
 	bool direct;
 	bool nowait;
 	bool no_punch;
@@ -214,6 +221,7 @@ struct qcow2_file {
  * @entry_bits: log2 of the bytes of an L2 entry
  * @l2_bits: log2 of the entries of an L2 table
  * @names: hash of the names of other files that its header has
+ * @plain: L2 entries are the usual ones, and data is in the file itself
  * @l1: the active L1 table, entries change under l2.lock
  * @l2: slices of L2 tables, keyed by guest offset
  */
@@ -232,6 +240,7 @@ struct qcow2_layer {
 	u32 entry_bits;
 	u32 l2_bits;
 	u32 names;
+	bool plain;
 	struct qcow2_table l1;
 	struct qcow2_cache l2;
 };
@@ -354,7 +363,7 @@ static inline void qcow2_work_end(unsigned int flags)
 }
 
 void qcow2_io_prepare(struct qcow2_io *io, struct qcow2_file *file, u64 pos,
-		      const struct iov_iter *iter, bool sync_data);
+		      u16 ioprio, bool sync_data);
 void qcow2_io_submit(struct qcow2_io *io, bool nowait);
 int qcow2_io_sync(struct qcow2_file *file, u64 pos, struct iov_iter *iter);
 int qcow2_io_buf(struct qcow2_file *file, int dir, u64 pos, void *buf,
@@ -423,8 +432,10 @@ struct qcow2_link {
 struct qcow2_free *qcow2_free_alloc(u64 first, u64 nr);
 void qcow2_l2_link(struct qcow2_image *image, struct qcow2_slice *slice,
 		   const struct qcow2_link *link);
+bool qcow2_l2_is_writable(struct qcow2_layer *layer, u64 guest);
 int qcow2_l2_make_writable(struct qcow2_image *image, u64 guest,
 			   struct qcow2_waiter *waiter);
+struct qcow2_slice *qcow2_l2_pin_cached(struct qcow2_layer *layer, u64 guest);
 struct qcow2_slice *qcow2_l2_pin(struct qcow2_layer *layer, u64 guest);
 u32 qcow2_l2_index(struct qcow2_layer *layer, u64 guest);
 u32 qcow2_l2_slice_bits(const struct qcow2_layer *layer);
@@ -490,6 +501,8 @@ int qcow2_alloc_open(struct qcow2_image *image, u64 cache_bytes,
 void qcow2_alloc_close(struct qcow2_image *image);
 int qcow2_alloc_clusters(struct qcow2_image *image, u64 want, u64 *first,
 			 u64 *nr, bool *fresh);
+bool qcow2_alloc_at_once(struct qcow2_image *image, u64 want, bool fresh,
+			 u64 *first);
 int qcow2_refcount_read(struct qcow2_image *image, u64 cluster, u64 *value);
 int qcow2_refcount_lower(struct qcow2_image *image, u64 first, u64 nr,
 			 bool rest);
@@ -654,6 +667,25 @@ void qcow2_inflater_exit(struct qcow2_inflater *inflater);
 int qcow2_decompress(const struct qcow2_extent *ext, u64 guest, size_t len,
 		     struct iov_iter *to);
 
+/* ---- bounce.c ---- */
+
+/* Buffers of that many requests at a time are kept, for seconds. */
+#define QCOW2_BOUNCES_SPARE	8
+
+/**
+ * struct qcow2_bounces - buffers of QCOW2_BOUNCE_BYTES for copy-on-write
+ * @pool: where they come from
+ * @spare: not in use
+ */
+struct qcow2_bounces {
+	mempool_t pool;
+	void *spare[QCOW2_BOUNCES_SPARE];
+};
+
+int qcow2_bounces_init(struct qcow2_bounces *bounces);
+void qcow2_bounces_trim(struct qcow2_bounces *bounces);
+void qcow2_bounces_exit(struct qcow2_bounces *bounces);
+
 /* ---- image.c ---- */
 
 /**
@@ -704,7 +736,7 @@ struct qcow2_stats {
  * @commit_wq: for commits, so that they never wait for requests
  * @ios: &struct qcow2_io for parts of requests
  * @cows: for writes that change the map
- * @bounces: buffers of QCOW2_BOUNCE_BYTES for copy-on-write
+ * @bounces: buffers for copy-on-write
  * @clusters: guest clusters being allocated
  * @tables: L2 tables being created or copied
  * @alloc: allocator of layer 0
@@ -738,7 +770,7 @@ struct qcow2_image {
 	struct workqueue_struct *commit_wq;
 	mempool_t ios;
 	mempool_t cows;
-	mempool_t bounces;
+	struct qcow2_bounces bounces;
 	struct qcow2_ranges clusters;
 	struct qcow2_ranges tables;
 	struct qcow2_alloc alloc;
@@ -806,6 +838,8 @@ struct qcow2_req;
 
 int qcow2_write_allocating(struct qcow2_req *req, u64 guest,
 			   const struct iov_iter *from, u64 *len);
+bool qcow2_write_at_once(struct qcow2_req *req, u64 guest,
+			 const struct iov_iter *from);
 int qcow2_zero_mapped(struct qcow2_req *req, u64 guest, bool unmap, u64 *len);
 size_t qcow2_cow_size(void);
 

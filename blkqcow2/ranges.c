@@ -25,10 +25,10 @@ void qcow2_ranges_init(struct qcow2_ranges *ranges)
  * @range: to be locked, valid until qcow2_range_unlock()
  * @first: first unit
  * @nr: units, at least 1
- * @waiter: called back once when a range that overlaps is unlocked
+ * @waiter: called back once when a range that overlaps is unlocked; or NULL
  *
  * Context: any but hard interrupt handlers of others' locks.
- * Return: true if locked; false if @waiter has been queued.
+ * Return: true if locked; false if @waiter has been queued, if there is one.
  */
 bool qcow2_range_lock(struct qcow2_ranges *ranges, struct qcow2_range *range,
 		      u64 first, u64 nr, struct qcow2_waiter *waiter)
@@ -50,7 +50,8 @@ bool qcow2_range_lock(struct qcow2_ranges *ranges, struct qcow2_range *range,
 		} else if (first >= other->first + other->nr) {
 			link = &parent->rb_right;
 		} else {
-			list_add_tail(&waiter->node, &other->waiters);
+			if (waiter)
+				list_add_tail(&waiter->node, &other->waiters);
 			spin_unlock_irqrestore(&ranges->lock, flags);
 			return false;
 		}

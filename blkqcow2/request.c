@@ -99,16 +99,16 @@ static void qcow2_bio_iter(struct bio *bio, int dir, u64 skip, u64 len,
 	iov_iter_truncate(iter, len);
 }
 
+/* @io->start is the data, and its end puts the request. */
 static void qcow2_req_submit(struct qcow2_req *req, struct qcow2_io *io,
-			     const struct qcow2_extent *ext,
-			     const struct iov_iter *iter, bool nowait)
+			     const struct qcow2_extent *ext, bool nowait)
 {
 	bool dsync = req->fua && !req->commit_needed;
 
 	io->end = qcow2_req_io_end;
 	io->private = req;
-	qcow2_req_get(req);
-	qcow2_io_prepare(io, ext->layer->data, ext->host, iter, dsync);
+	qcow2_io_prepare(io, ext->layer->data, ext->host,
+			 req_get_ioprio(blk_mq_rq_from_pdu(req)), dsync);
 	qcow2_io_submit(io, nowait);
 }
 
@@ -121,7 +121,9 @@ static void qcow2_req_part(struct qcow2_req *req, const struct qcow2_extent *ext
 	if (req->io_used)
 		io = mempool_alloc(&req->image->ios, GFP_NOIO);
 	req->io_used = true;
-	qcow2_req_submit(req, io, ext, iter, false);
+	io->start = *iter;
+	qcow2_req_get(req);
+	qcow2_req_submit(req, io, ext, false);
 }
 
 /* Read @len bytes at @req->pos, or as many as one extent has. */
@@ -326,36 +328,63 @@ static bool qcow2_may_enter(struct bio *bio)
 	       used < THREAD_SIZE - QCOW2_STACK_RESERVE;
 }
 
+/*
+ * To where the data is, or where it may be put without waiting. True if it is on
+ * its way, and puts the request at its end.
+ */
+static bool qcow2_req_direct_write(struct qcow2_req *req,
+				   const struct qcow2_extent *ext)
+{
+	if (!qcow2_image_may_write(req->image))
+		return false;
+	qcow2_bio_iter(req->bio, ITER_SOURCE, 0, ext->len, &req->io.start);
+	if (ext->kind == QCOW2_DATA && !ext->layer->index && ext->copied) {
+		/* An entry that is not on disk yet takes a commit, too. */
+		req->commit_needed = req->fua && !ext->durable;
+		qcow2_req_submit(req, &req->io, ext, true);
+		return true;
+	}
+	if (ext->kind != QCOW2_UNALLOCATED && ext->kind != QCOW2_ZERO_PLAIN)
+		return false;
+	req->commit_needed = req->fua;
+	return qcow2_write_at_once(req, req->pos, &req->io.start);
+}
+
+static bool qcow2_req_direct_read(struct qcow2_req *req,
+				  const struct qcow2_extent *ext)
+{
+	if (ext->kind != QCOW2_DATA)
+		return false;
+	qcow2_bio_iter(req->bio, ITER_DEST, 0, ext->len, &req->io.start);
+	qcow2_req_submit(req, &req->io, ext, true);
+	return true;
+}
+
+static bool qcow2_reads_zero(const struct qcow2_extent *ext)
+{
+	return ext->kind == QCOW2_UNALLOCATED || ext->kind == QCOW2_ZERO_PLAIN ||
+	       ext->kind == QCOW2_ZERO_ALLOC;
+}
+
 /* True if the request is on its way, or done. */
 static bool qcow2_req_direct(struct qcow2_req *req, struct request *rq)
 {
-	struct bio *bio = rq->bio;
 	bool write = req_op(rq) == REQ_OP_WRITE;
 	u64 len = blk_rq_bytes(rq);
 	struct qcow2_extent ext;
-	struct iov_iter iter;
 
-	if (bio != rq->biotail ||
+	if (rq->bio != rq->biotail ||
 	    qcow2_map(req->image, 0, req->pos, len, true, &ext) || ext.len < len)
 		return false;
-	if (!write && (ext.kind == QCOW2_UNALLOCATED ||
-		       ext.kind == QCOW2_ZERO_PLAIN ||
-		       ext.kind == QCOW2_ZERO_ALLOC)) {
-		zero_fill_bio(bio);
+	if (!write && qcow2_reads_zero(&ext)) {
+		zero_fill_bio(rq->bio);
 		qcow2_req_put(req, 0);
 		return true;
 	}
-	if (ext.kind != QCOW2_DATA || !qcow2_may_enter(bio))
+	if (!qcow2_may_enter(rq->bio))
 		return false;
-	if (write && (ext.layer->index || !ext.copied ||
-		      !qcow2_image_may_write(req->image)))
-		return false;
-	/* An entry that is not on disk yet takes a commit, not just the data. */
-	req->commit_needed = req->fua && !ext.durable;
-	qcow2_bio_iter(bio, write ? ITER_SOURCE : ITER_DEST, 0, len, &iter);
-	qcow2_req_submit(req, &req->io, &ext, &iter, true);
-	qcow2_req_put(req, 0);
-	return true;
+	return write ? qcow2_req_direct_write(req, &ext) :
+		       qcow2_req_direct_read(req, &ext);
 }
 
 static void qcow2_req_init(struct qcow2_req *req, struct request *rq,
