@@ -414,15 +414,16 @@ u32 qcow2_sub_alloc(struct qcow2_image *image, struct qcow2_slice *slice,
  * @image: the image
  * @guest: guest offset in bytes
  * @len: bytes; within the disk
+ * @cached_only: do not sleep, do no I/O
  * @ext: the answer for a part that begins at @guest
  *
- * Context: may sleep and do I/O.
- * Return: 0 or a negative errno.
+ * Context: any if @cached_only, else may sleep and do I/O.
+ * Return: see qcow2_map().
  */
 int qcow2_map_active(struct qcow2_image *image, u64 guest, u64 len,
-		     struct qcow2_extent *ext)
+		     bool cached_only, struct qcow2_extent *ext)
 {
-	return qcow2_map_layer(qcow2_active(image), guest, len, false, ext);
+	return qcow2_map_layer(qcow2_active(image), guest, len, cached_only, ext);
 }
 
 /**

@@ -302,7 +302,7 @@ struct qcow2_extent {
 int qcow2_map(struct qcow2_image *image, u32 first, u64 guest, u64 len,
 	      bool cached_only, struct qcow2_extent *ext);
 int qcow2_map_active(struct qcow2_image *image, u64 guest, u64 len,
-		     struct qcow2_extent *ext);
+		     bool cached_only, struct qcow2_extent *ext);
 int qcow2_map_clusters(struct qcow2_image *image, struct qcow2_slice *slice,
 		       u64 guest, u32 nr, struct qcow2_extent *ext);
 u32 qcow2_sub_alloc(struct qcow2_image *image, struct qcow2_slice *slice,

@@ -158,7 +158,7 @@ static int qcow2_req_write_iter(struct qcow2_req *req, struct iov_iter *iter,
 	int ret;
 
 	do {
-		ret = qcow2_map_active(req->image, req->pos, *len, &ext);
+		ret = qcow2_map_active(req->image, req->pos, *len, false, &ext);
 		if (ret)
 			return ret;
 		*len = ext.len;
@@ -240,7 +240,7 @@ static int qcow2_req_discard(struct qcow2_req *req, u64 skip, u64 *len)
 	}
 	if (!whole || !qcow2_can_zero(req->image))
 		return 0;
-	ret = qcow2_map_active(req->image, req->pos, whole, &ext);
+	ret = qcow2_map_active(req->image, req->pos, whole, false, &ext);
 	if (ret)
 		return ret;
 	known = round_down(ext.len, size);
@@ -328,63 +328,87 @@ static bool qcow2_may_enter(struct bio *bio)
 	       used < THREAD_SIZE - QCOW2_STACK_RESERVE;
 }
 
-/*
- * To where the data is, or where it may be put without waiting. True if it is on
- * its way, and puts the request at its end.
- */
-static bool qcow2_req_direct_write(struct qcow2_req *req,
-				   const struct qcow2_extent *ext)
-{
-	if (!qcow2_image_may_write(req->image))
-		return false;
-	qcow2_bio_iter(req->bio, ITER_SOURCE, 0, ext->len, &req->io.start);
-	if (ext->kind == QCOW2_DATA && !ext->layer->index && ext->copied) {
-		/* An entry that is not on disk yet takes a commit, too. */
-		req->commit_needed = req->fua && !ext->durable;
-		qcow2_req_submit(req, &req->io, ext, true);
-		return true;
-	}
-	if (ext->kind != QCOW2_UNALLOCATED && ext->kind != QCOW2_ZERO_PLAIN)
-		return false;
-	req->commit_needed = req->fua;
-	return qcow2_write_at_once(req, req->pos, &req->io.start);
-}
-
-static bool qcow2_req_direct_read(struct qcow2_req *req,
-				  const struct qcow2_extent *ext)
-{
-	if (ext->kind != QCOW2_DATA)
-		return false;
-	qcow2_bio_iter(req->bio, ITER_DEST, 0, ext->len, &req->io.start);
-	qcow2_req_submit(req, &req->io, ext, true);
-	return true;
-}
-
 static bool qcow2_reads_zero(const struct qcow2_extent *ext)
 {
 	return ext->kind == QCOW2_UNALLOCATED || ext->kind == QCOW2_ZERO_PLAIN ||
 	       ext->kind == QCOW2_ZERO_ALLOC;
 }
 
-/* True if the request is on its way, or done. */
-static bool qcow2_req_direct(struct qcow2_req *req, struct request *rq)
+/*
+ * Is it worth a try to put a write into new clusters at once? Not if layer 0 has
+ * something there, or if data of a layer below is to come along.
+ */
+static bool qcow2_may_place(struct qcow2_req *req, const struct qcow2_extent *ext)
 {
-	bool write = req_op(rq) == REQ_OP_WRITE;
-	u64 len = blk_rq_bytes(rq);
+	u64 unit = BIT_ULL(qcow2_sub_bits(qcow2_active(req->image)));
+	struct qcow2_extent seen;
+
+	if (ext->kind != QCOW2_UNALLOCATED && ext->kind != QCOW2_ZERO_PLAIN)
+		return false;
+	if (ext->kind == QCOW2_ZERO_PLAIN || req->image->chain->nr == 1 ||
+	    !((req->pos | ext->len) & (unit - 1)))
+		return true;
+	return !qcow2_map(req->image, 1, req->pos, ext->len, true, &seen) &&
+	       qcow2_reads_zero(&seen);
+}
+
+/*
+ * To where the data is, or where it may be put without waiting. True if it is on
+ * its way, and puts the request at its end.
+ */
+static bool qcow2_req_direct_write(struct qcow2_req *req, u64 len)
+{
 	struct qcow2_extent ext;
 
-	if (rq->bio != rq->biotail ||
-	    qcow2_map(req->image, 0, req->pos, len, true, &ext) || ext.len < len)
+	if (!qcow2_image_may_write(req->image) || !qcow2_may_enter(req->bio) ||
+	    qcow2_map_active(req->image, req->pos, len, true, &ext) ||
+	    ext.len < len)
 		return false;
-	if (!write && qcow2_reads_zero(&ext)) {
-		zero_fill_bio(rq->bio);
+	qcow2_bio_iter(req->bio, ITER_SOURCE, 0, len, &req->io.start);
+	if (ext.kind == QCOW2_DATA && ext.copied) {
+		/* An entry that is not on disk yet takes a commit, too. */
+		req->commit_needed = req->fua && !ext.durable;
+		qcow2_req_submit(req, &req->io, &ext, true);
+		return true;
+	}
+	if (!qcow2_may_place(req, &ext))
+		return false;
+	req->commit_needed = req->fua;
+	return qcow2_write_at_once(req, req->pos, &req->io.start);
+}
+
+/* True if the data is on its way, or there is none. */
+static bool qcow2_req_direct_read(struct qcow2_req *req, u64 len)
+{
+	struct qcow2_extent ext;
+
+	if (qcow2_map(req->image, 0, req->pos, len, true, &ext) || ext.len < len)
+		return false;
+	if (qcow2_reads_zero(&ext)) {
+		zero_fill_bio(req->bio);
 		qcow2_req_put(req, 0);
 		return true;
 	}
-	if (!qcow2_may_enter(rq->bio))
+	if (ext.kind != QCOW2_DATA || !qcow2_may_enter(req->bio))
 		return false;
-	return write ? qcow2_req_direct_write(req, &ext) :
-		       qcow2_req_direct_read(req, &ext);
+	qcow2_bio_iter(req->bio, ITER_DEST, 0, len, &req->io.start);
+	qcow2_req_submit(req, &req->io, &ext, true);
+	return true;
+}
+
+/* True if the request is on its way, or done. */
+static bool qcow2_req_direct(struct qcow2_req *req, struct request *rq)
+{
+	if (rq->bio != rq->biotail)
+		return false;
+	switch (req_op(rq)) {
+	case REQ_OP_READ:
+		return qcow2_req_direct_read(req, blk_rq_bytes(rq));
+	case REQ_OP_WRITE:
+		return qcow2_req_direct_write(req, blk_rq_bytes(rq));
+	default:
+		return false;
+	}
 }
 
 static void qcow2_req_init(struct qcow2_req *req, struct request *rq,
@@ -443,8 +467,7 @@ static blk_status_t qcow2_queue_rq(struct blk_mq_hw_ctx *hctx,
 		     (!image->writable || READ_ONCE(image->commit.error))))
 		return BLK_STS_IOERR;
 	req->epoch = qcow2_epoch_enter(image);
-	if ((req_op(rq) == REQ_OP_READ || req_op(rq) == REQ_OP_WRITE) &&
-	    qcow2_req_direct(req, rq)) {
+	if (qcow2_req_direct(req, rq)) {
 		this_cpu_inc(*dev->nr_direct);
 		return BLK_STS_OK;
 	}
