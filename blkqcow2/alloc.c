@@ -405,29 +405,37 @@ int qcow2_alloc_clusters(struct qcow2_image *image, u64 want, u64 *first,
 	return ret;
 }
 
+/* Is it for an allocation without more ado? */
+static bool qcow2_run_fits(struct qcow2_image *image, u64 first, u64 nr,
+			   bool fresh)
+{
+	struct qcow2_layer *layer = qcow2_active(image);
+	u64 end = first + nr;
+
+	return (!fresh || first >= image->alloc.fresh) &&
+	       end <= QCOW2_ENTRY_OFFSET >> layer->cluster_bits &&
+	       end << layer->cluster_bits <= READ_ONCE(layer->meta.size) &&
+	       !qcow2_overlaps(image, first, nr);
+}
+
 static bool qcow2_try_at_once(struct qcow2_image *image, u64 want, bool fresh,
 			      u64 *first)
 {
-	struct qcow2_layer *layer = qcow2_active(image);
 	struct qcow2_alloc *alloc = &image->alloc;
 	struct qcow2_search search;
 	struct qcow2_slice *slice;
 	bool fits;
 
 	lockdep_assert_held(&alloc->lock);
-	*first = alloc->cursor;
-	if ((fresh && *first < alloc->fresh) ||
-	    *first + want > QCOW2_ENTRY_OFFSET >> layer->cluster_bits ||
-	    (*first + want) << layer->cluster_bits > READ_ONCE(layer->meta.size))
-		return false;
 	slice = qcow2_pin_cursor(image, &search);
 	if (!slice)
 		return false;
+	*first = alloc->cursor;
 	fits = qcow2_find_run(image, slice, want, first) == want &&
-	       *first == alloc->cursor && !qcow2_overlaps(image, *first, want);
+	       qcow2_run_fits(image, *first, want, fresh);
 	if (fits) {
 		qcow2_take_run(image, slice, *first, want);
-		alloc->cursor += want;
+		alloc->cursor = *first + want;
 	}
 	qcow2_cache_unpin(slice);
 	return fits;
@@ -512,7 +520,7 @@ int qcow2_alloc_open(struct qcow2_image *image, u64 cache_bytes,
 			       (layer->meta.size + layer->size) >>
 			       (layer->cluster_bits + alloc->slice_entries_bits));
 	if (ret)
-		return ret;
+		return qcow2_fail(err, ret, "not enough memory");
 	return qcow2_table_load(layer, &alloc->table, h->reftable_offset,
 				h->reftable_clusters <<
 				(layer->cluster_bits - 3), err);

@@ -24,6 +24,9 @@
 /* Slices that a cache may always hold. */
 #define QCOW2_CACHE_MIN		16
 
+/* Buckets at most. */
+#define QCOW2_CACHE_MAX_BITS	16
+
 /* Slices that are looked at to evict one; the lock is held meanwhile. */
 #define QCOW2_CACHE_TRIES	64
 
@@ -69,9 +72,9 @@ int qcow2_cache_size(struct qcow2_cache *cache, u32 slice_bits, u64 max_bytes,
 					sizeof(struct qcow2_slice)),
 			   QCOW2_CACHE_MIN);
 	nr = clamp_t(u64, nr_keys, QCOW2_CACHE_MIN, cache->max);
-	cache->mask = roundup_pow_of_two(nr) - 1;
-	cache->buckets = kvcalloc(cache->mask + 1, sizeof(*cache->buckets),
-				  GFP_KERNEL);
+	cache->bucket_bits = min(order_base_2(nr), QCOW2_CACHE_MAX_BITS);
+	cache->buckets = kvcalloc(BIT(cache->bucket_bits),
+				  sizeof(*cache->buckets), GFP_KERNEL);
 	return cache->buckets ? 0 : -ENOMEM;
 }
 
@@ -101,12 +104,19 @@ void qcow2_cache_destroy(struct qcow2_cache *cache)
 	cache->buckets = NULL;
 }
 
+static struct hlist_head *qcow2_cache_bucket(struct qcow2_cache *cache, u64 key)
+{
+	/* The upper half spreads strides that are powers of two. */
+	return &cache->buckets[(key ^ key >> cache->bucket_bits) &
+			       (BIT(cache->bucket_bits) - 1)];
+}
+
 /* Whatever its state. Inside rcu_read_lock(), or under the lock. */
 static struct qcow2_slice *qcow2_cache_find(struct qcow2_cache *cache, u64 key)
 {
 	struct qcow2_slice *slice;
 
-	hlist_for_each_entry_rcu(slice, &cache->buckets[key & cache->mask], hash,
+	hlist_for_each_entry_rcu(slice, qcow2_cache_bucket(cache, key), hash,
 				 lockdep_is_held(&cache->lock)) {
 		if (slice->key == key)
 			return slice;
@@ -234,6 +244,7 @@ static unsigned long qcow2_shrinker_scan(struct shrinker *shrinker,
 					     QCOW2_CACHE_MIN);
 	u32 i;
 
+	qcow2_bounces_trim(&image->bounces);
 	for (i = 0; i < image->chain->nr && nr < sc->nr_to_scan; i++)
 		nr += qcow2_cache_evict(&image->layers[i].l2, QCOW2_CACHE_MIN);
 	return nr ? nr : SHRINK_STOP;
@@ -290,22 +301,22 @@ static struct qcow2_slice *qcow2_slice_alloc(struct qcow2_cache *cache, u64 key)
 	return slice;
 }
 
-static int qcow2_cache_insert(struct qcow2_cache *cache,
-			      struct qcow2_slice *slice)
+/* False if there is one with its key. */
+static bool qcow2_cache_insert(struct qcow2_cache *cache,
+			       struct qcow2_slice *slice)
 {
 	spin_lock_irq(&cache->lock);
 	if (qcow2_cache_find(cache, slice->key)) {
 		spin_unlock_irq(&cache->lock);
-		return -EBUSY;
+		return false;
 	}
-	hlist_add_head_rcu(&slice->hash,
-			   &cache->buckets[slice->key & cache->mask]);
+	hlist_add_head_rcu(&slice->hash, qcow2_cache_bucket(cache, slice->key));
 	list_add_tail(&slice->clock, &cache->clock);
 	cache->nr++;
 	spin_unlock_irq(&cache->lock);
 	if (READ_ONCE(cache->nr) > cache->max)
 		qcow2_cache_evict(cache, cache->max);
-	return 0;
+	return true;
 }
 
 static int qcow2_cache_load(struct qcow2_cache *cache,
@@ -398,14 +409,11 @@ struct qcow2_slice *qcow2_cache_pin(struct qcow2_cache *cache, u64 key)
 		if (!slice)
 			return ERR_PTR(-ENOMEM);
 		set_bit(QCOW2_SLICE_LOADING, &slice->flags);
-		ret = qcow2_cache_insert(cache, slice);
-		if (!ret) {
+		if (qcow2_cache_insert(cache, slice)) {
 			ret = qcow2_cache_load(cache, slice);
 			return ret ? ERR_PTR(ret) : slice;
 		}
 		qcow2_slice_free(slice);
-		if (ret != -EBUSY)
-			return ERR_PTR(ret);
 		qcow2_cache_wait(cache, key);
 	}
 }
@@ -421,12 +429,11 @@ struct qcow2_slice *qcow2_cache_pin(struct qcow2_cache *cache, u64 key)
 struct qcow2_slice *qcow2_cache_add_blank(struct qcow2_cache *cache, u64 key)
 {
 	struct qcow2_slice *slice = qcow2_slice_alloc(cache, key), *there;
-	int ret;
 
 	if (!slice)
 		return ERR_PTR(-ENOMEM);
 	/* Somebody may just be finding out that it does not exist. */
-	while ((ret = qcow2_cache_insert(cache, slice)) == -EBUSY) {
+	while (!qcow2_cache_insert(cache, slice)) {
 		/* Or an attempt to make the table has failed after this one. */
 		there = qcow2_cache_pin_cached(cache, key);
 		if (there) {
@@ -435,10 +442,7 @@ struct qcow2_slice *qcow2_cache_add_blank(struct qcow2_cache *cache, u64 key)
 		}
 		qcow2_cache_wait(cache, key);
 	}
-	if (!ret)
-		return slice;
-	qcow2_slice_free(slice);
-	return ERR_PTR(ret);
+	return slice;
 }
 
 /**

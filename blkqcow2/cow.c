@@ -544,8 +544,8 @@ static void qcow2_cow_submit(struct qcow2_cow *cow, u64 pos,
 
 	cow->io.start = *iter;
 	cow->io.end = qcow2_cow_end;
-	qcow2_io_prepare(&cow->io, qcow2_active(req->image)->data, pos,
-			 req_get_ioprio(blk_mq_rq_from_pdu(req)), false);
+	/* Others may wait for the clusters, whose priority is higher than its own. */
+	qcow2_io_prepare(&cow->io, qcow2_active(req->image)->data, pos, 0, false);
 	qcow2_io_submit(&cow->io, nowait);
 }
 
@@ -610,8 +610,7 @@ static bool qcow2_cow_place_at_once(struct qcow2_cow *cow,
 	u64 first;
 
 	if (end > (u64)cow->nr << layer->cluster_bits ||
-	    (ext->kind != QCOW2_UNALLOCATED && ext->kind != QCOW2_ZERO_PLAIN) ||
-	    qcow2_is_external(&layer->header))
+	    (ext->kind != QCOW2_UNALLOCATED && ext->kind != QCOW2_ZERO_PLAIN))
 		return false;
 	qcow2_cow_window(cow, ext, head, end);
 	whole = head == cow->lo && end == cow->hi;
@@ -646,7 +645,8 @@ bool qcow2_write_at_once(struct qcow2_req *req, u64 guest,
 	struct qcow2_extent ext;
 	struct qcow2_cow *cow;
 
-	if (qcow2_image_is_crowded(image) || !qcow2_l2_is_writable(layer, guest))
+	if (qcow2_is_external(&layer->header) || qcow2_image_is_crowded(image) ||
+	    !qcow2_l2_is_writable(layer, guest))
 		return false;
 	slice = qcow2_l2_pin_cached(layer, guest);
 	if (!slice || qcow2_cow_lock(req, slice, guest, len, true, &ext, &cow))

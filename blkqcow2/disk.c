@@ -218,8 +218,6 @@ int qcow2_disk_add(struct qcow2_dev *dev, struct qcow2_err *err)
 	snprintf(disk->disk_name, DISK_NAME_LEN, QCOW2_NAME "%d", dev->index);
 	set_capacity(disk, dev->image->size >> SECTOR_SHIFT);
 	set_disk_ro(disk, dev->readonly);
-	/* Each bio is an I/O of its own below, and one alone needs no worker. */
-	blk_queue_flag_set(QUEUE_FLAG_NOMERGES, disk->queue);
 	dev->disk = disk;
 	ret = device_add_disk(NULL, disk, qcow2_disk_groups);
 	if (!ret)

@@ -165,6 +165,11 @@ static bool qcow2_io_start_write(struct qcow2_io *io, bool nowait)
 	return true;
 }
 
+/*
+ * The caller puts @io: the file system may look at the iocb and the iterator until
+ * it returns, which can be after the completion. And who is told of the end need
+ * not know that the submitter is busy.
+ */
 static void qcow2_io_attempt(struct qcow2_io *io, bool nowait)
 {
 	struct file *file = io->file->file;
@@ -184,12 +189,12 @@ static void qcow2_io_attempt(struct qcow2_io *io, bool nowait)
 	atomic_set(&io->ref, 2);
 	if (write && qcow2_file_check_uncut(io->file)) {
 		io->ret = -EIO;
-		qcow2_io_finish(io);
+		qcow2_io_put(io);
 		return;
 	}
 	if (!qcow2_io_start_write(io, nowait)) {
 		io->ret = -EAGAIN;
-		qcow2_io_finish(io);
+		qcow2_io_put(io);
 		return;
 	}
 	if (write)
@@ -198,11 +203,6 @@ static void qcow2_io_attempt(struct qcow2_io *io, bool nowait)
 		ret = file->f_op->read_iter(iocb, &io->iter);
 	if (ret != -EIOCBQUEUED)
 		qcow2_io_complete(iocb, ret);
-	/*
-	 * The file system may look at the iocb and the iterator until it
-	 * returns, which can be after the completion: hence two references.
-	 */
-	qcow2_io_put(io);
 }
 
 static void qcow2_io_continue(struct work_struct *work)
@@ -218,6 +218,7 @@ static void qcow2_io_continue(struct work_struct *work)
 		io->end(io, -EIO);
 	} else {
 		qcow2_io_attempt(io, false);
+		qcow2_io_put(io);
 	}
 	qcow2_work_end(flags);
 }
@@ -285,6 +286,7 @@ void qcow2_io_submit(struct qcow2_io *io, bool nowait)
 
 	if (!nowait) {
 		qcow2_io_attempt(io, false);
+		qcow2_io_put(io);
 		return;
 	}
 	/* The page cache is for workers: who submits may hold locks of it. */
@@ -296,6 +298,7 @@ void qcow2_io_submit(struct qcow2_io *io, bool nowait)
 	qcow2_nested_begin(&nested);
 	qcow2_io_attempt(io, true);
 	qcow2_nested_end(&nested);
+	qcow2_io_put(io);
 }
 
 /**

@@ -443,7 +443,7 @@ static int qcow2_open_qcow2(struct qcow2_layer *layer, bool writable,
 			       layer->size >> (layer->cluster_bits + slice_bits -
 					       layer->entry_bits));
 	if (ret)
-		return ret;
+		return qcow2_fail(err, ret, "not enough memory");
 	return qcow2_table_load(layer, &layer->l1, h->l1_offset, h->l1_entries,
 				err);
 }

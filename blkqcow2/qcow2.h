@@ -98,8 +98,8 @@ struct qcow2_slice {
  * @host: host offset of a slice, by its key; 0 if the table does not exist,
  *	a negative errno if what leads to it is invalid. Called without locks
  * @look: sees a slice that has been read before anybody else does; or NULL
- * @buckets: slices by the low bits of their keys; read under RCU
- * @mask: those bits
+ * @buckets: slices by a hash of their keys; read under RCU
+ * @bucket_bits: log2 of how many they are
  * @slice_bits: log2 of a slice's bytes
  * @lock: protects the buckets, the lists, and the entries of L2 slices
  * @clock: all slices, for eviction
@@ -113,7 +113,7 @@ struct qcow2_cache {
 	s64 (*host)(struct qcow2_layer *layer, u64 key);
 	void (*look)(struct qcow2_layer *layer, struct qcow2_slice *slice);
 	struct hlist_head *buckets;
-	unsigned long mask;
+	u32 bucket_bits;
 	u32 slice_bits;
 	spinlock_t lock; /* buckets, lists, entries of L2 slices */
 	struct list_head clock;

@@ -324,7 +324,7 @@ static bool qcow2_may_enter(struct bio *bio)
 			     THREAD_SIZE - (unsigned long)&used;
 
 	return bio_flagged(bio, BIO_PAGE_PINNED) &&
-	       !(current->flags & PF_MEMALLOC) &&
+	       !(current->flags & PF_MEMALLOC) && !current->journal_info &&
 	       used < THREAD_SIZE - QCOW2_STACK_RESERVE;
 }
 
