@@ -11,6 +11,7 @@
 #include "chain.h"
 #include "control.h"
 #include "device.h"
+#include "progress.h"
 #include "qcow2ctl.h"
 #include "repair.h"
 #include "size.h"
@@ -105,8 +106,12 @@ static void complain_refused(const char *image, const char *reason, const char *
 static int wait_for_node(struct control *control, int index)
 {
 	const char *detached = ", detached again";
+	int ret;
 
-	if (!device_wait(index))
+	step_begin(DEVICE_FORMAT ": attached, waiting for the device node", index);
+	ret = device_wait(index);
+	step_end();
+	if (!ret)
 		return 0;
 	if (control_detach(control, index, 0))
 		detached = ", cannot be detached again";
@@ -126,12 +131,13 @@ static int attach_chain(struct control *control, const struct chain *chain,
 	arg->layers = (uintptr_t)layers;
 	if (chain->readonly)
 		arg->head.flags |= QCOW2_ATTACH_F_READONLY;
+	step_begin("%s: attaching, the driver checks its metadata", chain->layers[0].file.path);
 	ret = control_call(control, QCOW2_CTL_ATTACH, &arg->head);
+	step_end();
 	if (ret) {
 		complain_refused(chain->layers[0].file.path, control->text, attach_advice(ret));
 		return EXIT_FAILED;
 	}
-	explain(DEVICE_FORMAT ": attached, waiting for the device node", arg->index);
 	if (wait_for_node(control, arg->index))
 		return EXIT_FAILED;
 	printf(DEVICE_FORMAT "\n", arg->index);
@@ -164,6 +170,7 @@ static int check_full_path(const struct chain *chain, const char *image)
 	struct chain again;
 	int ret = -1;
 
+	explain("%s: are the same files found by its full path?", image);
 	if (path && !chain_open(&again, path, chain->readonly, &why)) {
 		ret = same_chain(chain, &again) ? 0 : -1;
 		chain_close(&again);

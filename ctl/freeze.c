@@ -15,6 +15,7 @@
 #include "freeze.h"
 #include "header.h"
 #include "mounts.h"
+#include "progress.h"
 #include "qcow2ctl.h"
 #include "repair.h"
 
@@ -201,8 +202,10 @@ int device_freeze(struct control *control, int index, const struct freeze_how *h
 		ret = mounts_open(&mounts, index, why);
 	if (ret)
 		return ret;
-	explain(DEVICE_FORMAT ": freezing", index);
+	step_begin(DEVICE_FORMAT ": freezing: %srequests end, metadata is written", index,
+		   how->no_fs ? "" : "file systems are frozen, ");
 	ret = freeze_with(control, index, how, grace_ms, window, &mounts);
+	step_end();
 	if (ret)
 		message_set(why, DEVICE_FORMAT ": cannot be frozen: %s", index, control->text);
 	else
@@ -318,14 +321,16 @@ int device_thaw(struct control *control, int index, const struct thaw_how *how,
 	unsigned int tries;
 	int ret;
 
-	explain(DEVICE_FORMAT ": thawing", index);
+	step_begin(DEVICE_FORMAT ": thawing: the image is read and checked again", index);
 	for (tries = 0; ; tries++) {
 		ret = try_thaw(control, index, how, why);
 		if ((ret != -EAGAIN && ret != -EBUSY) || tries == DEVICE_RETRIES)
 			break;
-		explain("%s: trying again", why->text);
+		if (!tries)
+			step_begin("%s: trying again", why->text);
 		device_pause();
 	}
+	step_end();
 	if (!ret)
 		explain(DEVICE_FORMAT ": live again", index);
 	return ret;
@@ -446,7 +451,9 @@ static int run_resume(const struct command *self, int argc, char **argv)
 	if (status)
 		return status;
 	arg.index = index;
+	step_begin(DEVICE_FORMAT ": trying again what waits for space", index);
 	ret = control_call(&control, QCOW2_CTL_RESUME, &arg.head);
+	step_end();
 	if (ret)
 		complain(DEVICE_FORMAT ": cannot be resumed: %s", index, control.text);
 	control_close(&control);

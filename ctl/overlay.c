@@ -16,6 +16,7 @@
 #include "control.h"
 #include "device.h"
 #include "freeze.h"
+#include "progress.h"
 #include "qcow2ctl.h"
 #include "run.h"
 
@@ -154,14 +155,17 @@ static int create(struct overlay *o, struct message *why)
 	char *argv[] = { "qemu-img", "create", "-q", "-f", "qcow2", "-u", "-F", "qcow2", "-b",
 			 (char *)backing_name(o), o->path, size,
 			 o->options ? "-o" : NULL, o->options, NULL };
+	int ret;
 
 	snprintf(size, sizeof(size), "%" PRIu64, o->size);
 	if (reserve(o, why))
 		return -1;
-	if (!run_qemu_img(argv, why))
-		return 0;
-	unlink(o->path);
-	return -1;
+	step_begin("%s: making the new image", o->path);
+	ret = run_qemu_img(argv, why);
+	step_end();
+	if (ret)
+		unlink(o->path);
+	return ret;
 }
 
 static int change_image(struct control *control, const struct overlay *o)

@@ -318,7 +318,7 @@ qemu-img check -q crash || why="$why; not repaired"
 "$ctl" detach 2; result "dirty image is repaired"
 run 0 "$ctl" attach crash; has "$err" ''; "$ctl" detach 2; result "repaired once only"
 dirty crash
-lines=9 run 0 "$ctl" -v attach crash; has "$err" "*$repaired*attach: Repairing cluster*"
+lines=15 run 0 "$ctl" -v attach crash; has "$err" "*$repaired*attach: Repairing cluster*"
 "$ctl" detach 2; result "repair, verbose"
 dirty crash
 run 0 bash -c 'trap "" CHLD; exec "$0" attach crash <&- 2>&-' "$ctl"; has "$(features crash)" 0

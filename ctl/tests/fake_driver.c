@@ -37,6 +37,7 @@ struct fake {
 int __real_open64(const char *path, int flags, ...);
 int __wrap_open64(const char *path, int flags, ...);
 int __wrap_open(const char *path, int flags, ...);
+int __real_ioctl(int fd, unsigned long request, void *arg);
 int __wrap_ioctl(int fd, unsigned long request, void *arg);
 int __wrap_device_wait(int index);
 
@@ -224,7 +225,7 @@ static int info(struct qcow2_ctl_info *arg)
 	if (data && !arg->layer_incompatible)
 		abort();
 	snprintf((char *)(uintptr_t)arg->path, arg->path_len, "%s",
-		 data ? fake->device[i].data_path[arg->layer] :
+		 arg->head.flags & QCOW2_INFO_F_REASON ? "" : data ? fake->device[i].data_path[arg->layer] :
 		 fake->device[i].path[arg->layer]);
 	return 0;
 }
@@ -256,7 +257,8 @@ int __wrap_ioctl(int fd, unsigned long request, void *arg)
 	struct qcow2_ctl_head *head = arg;
 	struct qcow2_ctl_info *any = arg;
 
-	(void)fd;
+	if (_IOC_TYPE(request) != _IOC_TYPE(QCOW2_CTL_INFO))
+		return __real_ioctl(fd, request, arg);
 	if (head->size != _IOC_SIZE(request) || head->reserved)
 		abort();
 	if (injected(request, head))
