@@ -17,8 +17,7 @@
 #include "size.h"
 
 static const char attach_usage[] =
-"Usage: qcow2ctl attach [-r] [-i N] [--cache-size SIZE] [--no-repair]\n"
-"                       [--on-enospc=WHAT] IMAGE\n"
+"Usage: qcow2ctl attach [OPTION...] IMAGE\n"
 "\n"
 "Make a block device of the QCOW2 image in file IMAGE and of its backing\n"
 "files, and print its name.\n"
@@ -34,9 +33,9 @@ static const char attach_usage[] =
 "Options:\n"
 " -r, --read-only         the device is read-only, and so is IMAGE\n"
 " -i, --index N           make it /dev/qcow2N, not the first free one\n"
-"     --cache-size SIZE   bound for the metadata cache (4M, 1G, ...)\n"
-"     --no-repair         refuse an image that was not closed cleanly\n"
-"     --on-enospc=WHAT    what writes do when there is no space left for the\n"
+" -c, --cache-size SIZE   bound for the metadata cache (4M, 1.5G, ...)\n"
+" -n, --no-repair         refuse an image that was not closed cleanly\n"
+" -e, --on-enospc WHAT    what writes do when there is no space left for the\n"
 "                         image: fail (the default), or park: they wait until\n"
 "                         'qcow2ctl resume', or a thaw, tries them again\n"
 " -h, --help              this text\n"
@@ -49,8 +48,8 @@ static const struct option attach_options[] = {
 	{ "read-only", no_argument, NULL, 'r' },
 	{ "index", required_argument, NULL, 'i' },
 	{ "cache-size", required_argument, NULL, 'c' },
-	{ "no-repair", no_argument, NULL, 'R' },
-	{ "on-enospc", required_argument, NULL, 'E' },
+	{ "no-repair", no_argument, NULL, 'n' },
+	{ "on-enospc", required_argument, NULL, 'e' },
 	COMMON_LONG
 };
 
@@ -247,7 +246,7 @@ static int run_attach(const struct command *self, int argc, char **argv)
 	uint64_t bytes;
 	int c, status;
 
-	while ((c = getopt_long(argc, argv, "ri:" COMMON_SHORT, attach_options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "c:e:i:nr" COMMON_SHORT, attach_options, NULL)) != -1) {
 		switch (c) {
 		case 'r':
 			readonly = true;
@@ -261,10 +260,10 @@ static int run_attach(const struct command *self, int argc, char **argv)
 				return usage_error("%s: not a size", optarg);
 			arg.cache_bytes = bytes;
 			break;
-		case 'R':
+		case 'n':
 			repair = false;
 			break;
-		case 'E':
+		case 'e':
 			if (parse_enospc(optarg, &arg.head.flags))
 				return usage_error("--on-enospc is fail or park, not %s", optarg);
 			break;

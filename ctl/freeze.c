@@ -35,7 +35,7 @@ FREEZE_USAGE
 "Exit status: 0 frozen, 1 failed (the device is live as before), 2 wrong usage.\n";
 
 static const char thaw_usage[] =
-"Usage: qcow2ctl thaw [--image FILE] [--force] DEV\n"
+"Usage: qcow2ctl thaw [OPTION...] DEV\n"
 "\n"
 "Close a maintenance window: read the image, its backing and data files again,\n"
 "as they are named now, and let the I/O go on that waits.\n"
@@ -100,12 +100,12 @@ static int parse_seconds(const char *text, unsigned int *seconds)
 int freeze_option(struct freeze_how *how, int c)
 {
 	switch (c) {
-	case 'F':
+	case 'n':
 		how->no_fs = true;
 		return -1;
 	case 't':
 		return parse_seconds(optarg, &how->seconds);
-	case 'O':
+	case 'T':
 		how->fails = !strcmp(optarg, "fail");
 		if (!how->fails && strcmp(optarg, "thaw"))
 			return usage_error("--on-timeout %s: not 'thaw' or 'fail'", optarg);

@@ -35,8 +35,9 @@ FREEZE_USAGE_SHORT
 " -V, --version           the version\n"
 " -v, --verbose           explain on standard error what is done\n"
 "\n"
-"Exit status: 0 done, 1 failed (the device goes on with its old image, there is no\n"
-"NEWFILE), 2 wrong usage, 124 the device STAYS FROZEN: see 'qcow2ctl window --help'.\n";
+"Exit status: 0 done, 1 failed (the device goes on with its old image, there is\n"
+"no NEWFILE), 2 wrong usage, 124 the device STAYS FROZEN: see 'qcow2ctl window\n"
+"--help'.\n";
 
 static const struct option overlay_options[] = {
 	{ "options", required_argument, NULL, 'o' },
@@ -215,7 +216,7 @@ static int run_overlay(const struct command *self, int argc, char **argv)
 	struct message why;
 	int c, status;
 
-	while ((c = getopt_long(argc, argv, "o:" FREEZE_SHORT COMMON_SHORT, overlay_options,
+	while ((c = getopt_long(argc, argv, "o:" FREEZE_SHORT_SHORT COMMON_SHORT, overlay_options,
 				NULL)) != -1) {
 		status = freeze_option(&o.how, c);
 		if (c == 'o')

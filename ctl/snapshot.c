@@ -74,7 +74,7 @@ static int run_snapshot(const struct command *self, int argc, char **argv)
 	struct control control;
 	int c, index, status;
 
-	while ((c = getopt_long(argc, argv, FREEZE_SHORT COMMON_SHORT, snapshot_options,
+	while ((c = getopt_long(argc, argv, FREEZE_SHORT_SHORT COMMON_SHORT, snapshot_options,
 				NULL)) != -1) {
 		status = freeze_option(&how, c);
 		if (status == -2)

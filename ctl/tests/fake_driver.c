@@ -4,7 +4,8 @@
  *
  * Linked with --wrap. Devices live in the file $FAKE_STATE, calls are noted
  * in $FAKE_STATE.log. $FAKE_FAIL="REQUEST:ERRNO:COUNT[:TEXT]" makes the
- * first COUNT calls of REQUEST in a process fail.
+ * first COUNT calls of REQUEST in a process fail; $FAKE_DELAY="REQUEST:MS"
+ * makes each of them take its time.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -252,6 +253,17 @@ static int injected(unsigned long request, struct qcow2_ctl_head *head)
 	return refuse(head, error, text);
 }
 
+static void delay(unsigned long request)
+{
+	char name[16];
+	unsigned int ms;
+
+	if (getenv("FAKE_DELAY") &&
+	    sscanf(getenv("FAKE_DELAY"), "%15[^:]:%u", name, &ms) == 2 &&
+	    !strcmp(name, request_name(request)))
+		usleep(ms * 1000);
+}
+
 int __wrap_ioctl(int fd, unsigned long request, void *arg)
 {
 	struct qcow2_ctl_head *head = arg;
@@ -261,6 +273,7 @@ int __wrap_ioctl(int fd, unsigned long request, void *arg)
 		return __real_ioctl(fd, request, arg);
 	if (head->size != _IOC_SIZE(request) || head->reserved)
 		abort();
+	delay(request);
 	if (injected(request, head))
 		return -1;
 	if (request == QCOW2_CTL_INFO && head->flags & QCOW2_INFO_F_NEXT)
