@@ -35,10 +35,11 @@ suite()
 }
 
 echo "KTAP version 1"
-echo "1..4"
+echo "1..5"
 suite unit "$build/unit_test"
 # Whoever runs this in the background may have signals ignored.
 suite command env --default-signal "$tests/command_test.sh" "$build/qcow2ctl"
 suite habits env --default-signal "$tests/habits_test.sh" "$build/qcow2ctl"
 suite man "$tests/man_test.sh" "$build/qcow2ctl"
+suite completion "$tests/completion_test.sh" "$build/qcow2ctl"
 exit $failed
