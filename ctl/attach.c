@@ -162,22 +162,22 @@ static bool same_chain(const struct chain *a, const struct chain *b)
  * a symbolic link that the image was attached by. Relative names of backing
  * and data files must lead to the same files from there.
  */
-static int check_full_path(const struct chain *chain, const char *image)
+static int check_full_path(const struct chain *chain, const char *image, const char *full)
 {
-	char *path = realpath(image, NULL);
 	struct message why = { 0 };
 	struct chain again;
 	int ret = -1;
 
-	explain("%s: are the same files found by its full path?", image);
-	if (path && !chain_open(&again, path, chain->readonly, &why)) {
+	/* Was it opened by that just now? */
+	if (full && !strcmp(full, chain->layers[0].file.path))
+		return 0;
+	if (full && !chain_open(&again, full, chain->readonly, &why)) {
 		ret = same_chain(chain, &again) ? 0 : -1;
 		chain_close(&again);
 	}
 	if (ret)
 		complain("%s: its backing or data files are not found by its full path, %s: attach it by that, or give them absolute names",
-			 image, path ? path : "which cannot be told");
-	free(path);
+			 image, full ? full : "which cannot be told");
 	return ret;
 }
 
@@ -201,16 +201,51 @@ static int check_health(const struct chain *chain, const char *image, bool repai
 }
 
 /* @chain may be a new one afterwards, or closed. */
-static int attach_healthy(struct control *control, struct chain *chain, const char *image,
+static int attach_healthy(struct control *control, struct chain *chain,
 			  struct qcow2_ctl_attach *arg)
 {
 	struct message why;
 
-	if (chain_health(chain) == CHAIN_DIRTY && repair_image(chain, image, &why)) {
+	if (chain_health(chain) == CHAIN_DIRTY && repair_image(chain, &why)) {
 		complain("%s", why.text);
 		return EXIT_FAILED;
 	}
 	return attach_chain(control, chain, arg);
+}
+
+/*
+ * Opens the chain by the name @image, as QEMU does; if backing or data files are not
+ * there, and it is a symbolic link, by the @full path.
+ */
+static int open_chain(struct chain *chain, const char *image, const char *full,
+		      bool readonly, struct message *why)
+{
+	int ret = chain_open(chain, image, readonly, why);
+
+	if (ret != -ENOENT || !full)
+		return ret;
+	explain("%s: looking by the full path", why->text);
+	return chain_open(chain, full, readonly, why);
+}
+
+/* Opens all of it and makes sure that the device can be made, and thawed later on. */
+static int open_image(struct chain *chain, const char *image, bool readonly, bool repair)
+{
+	char *full = realpath(image, NULL);
+	struct message why;
+	int ret;
+
+	step_begin("%s: opening it, its backing and data files", image);
+	ret = open_chain(chain, image, full, readonly, &why);
+	if (ret) {
+		complain("%s", why.text);
+	} else if (check_full_path(chain, image, full) || check_health(chain, image, repair)) {
+		chain_close(chain);
+		ret = -EINVAL;
+	}
+	step_end();
+	free(full);
+	return ret;
 }
 
 static int attach(const char *image, bool readonly, bool repair,
@@ -222,17 +257,13 @@ static int attach(const char *image, bool readonly, bool repair,
 	int status;
 
 	/* What is wrong with the image is of interest without a driver, too. */
-	if (chain_open(&chain, image, readonly, &why)) {
-		complain("%s", why.text);
+	if (open_image(&chain, image, readonly, repair))
 		return EXIT_FAILED;
-	}
-	if (check_full_path(&chain, image) || check_health(&chain, image, repair)) {
-		status = EXIT_FAILED;
-	} else if (control_open(&control, &why)) {
+	if (control_open(&control, &why)) {
 		complain("%s", why.text);
 		status = EXIT_FAILED;
 	} else {
-		status = attach_healthy(&control, &chain, image, arg);
+		status = attach_healthy(&control, &chain, arg);
 		control_close(&control);
 	}
 	chain_close(&chain);

@@ -197,20 +197,21 @@ int device_freeze(struct control *control, int index, const struct freeze_how *h
 	struct mounts mounts = { .nr = 0 };
 	int ret;
 
+	step_begin(DEVICE_FORMAT ": freezing: %srequests end, metadata is written", index,
+		   how->no_fs ? "" : "file systems are frozen, ");
 	ret = check_names(control, index, why);
 	if (!ret && !how->no_fs)
 		ret = mounts_open(&mounts, index, why);
-	if (ret)
-		return ret;
-	step_begin(DEVICE_FORMAT ": freezing: %srequests end, metadata is written", index,
-		   how->no_fs ? "" : "file systems are frozen, ");
-	ret = freeze_with(control, index, how, grace_ms, window, &mounts);
+	if (!ret) {
+		ret = freeze_with(control, index, how, grace_ms, window, &mounts);
+		if (ret)
+			message_set(why, DEVICE_FORMAT ": cannot be frozen: %s", index,
+				    control->text);
+		mounts_close(&mounts);
+	}
 	step_end();
-	if (ret)
-		message_set(why, DEVICE_FORMAT ": cannot be frozen: %s", index, control->text);
-	else
+	if (!ret)
 		explain(DEVICE_FORMAT ": frozen", index);
-	mounts_close(&mounts);
 	return ret;
 }
 
@@ -414,6 +415,7 @@ static int run_thaw(const struct command *self, int argc, char **argv)
 {
 	struct thaw_how how = { 0 };
 	struct control control;
+	char *full = NULL;
 	struct message why;
 	int c, index, ret, status;
 
@@ -429,9 +431,15 @@ static int run_thaw(const struct command *self, int argc, char **argv)
 	status = open_device(argv + optind, &control, &index);
 	if (status)
 		return status;
+	/* The next thaw goes by that, too: backing files are then the same. */
+	if (how.image)
+		full = realpath(how.image, NULL);
+	if (full)
+		how.image = full;
 	ret = device_thaw(&control, index, &how, &why);
 	if (ret)
 		complain("%s", why.text);
+	free(full);
 	control_close(&control);
 	return ret ? EXIT_FAILED : EXIT_OK;
 }

@@ -155,11 +155,8 @@ static int open_repaired(struct chain *chain, const char *image, const struct jo
 	return -1;
 }
 
-/*
- * Repairs @image, which is open as @chain, and opens it anew. Returns 0, or
- * -1 with the reason, and @chain is closed then.
- */
-int repair_image(struct chain *chain, const char *image, struct message *why)
+/* Repairs @image, of which @chain is the open chain. */
+static int repair(struct chain *chain, const char *image, struct message *why)
 {
 	struct job job = { 0 };
 	int error, ret;
@@ -176,5 +173,24 @@ int repair_image(struct chain *chain, const char *image, struct message *why)
 	if (!ret)
 		ret = open_repaired(chain, image, &job, why);
 	job_close(&job);
+	return ret;
+}
+
+/*
+ * Repairs the active layer of @chain, and opens it anew. Returns 0, or -1 with the
+ * reason, and @chain is closed then.
+ */
+int repair_image(struct chain *chain, struct message *why)
+{
+	char *image = strdup(chain->layers[0].file.path);
+	int ret = -1;
+
+	if (image) {
+		ret = repair(chain, image, why);
+	} else {
+		message_set(why, "out of memory");
+		chain_close(chain);
+	}
+	free(image);
 	return ret;
 }

@@ -79,14 +79,33 @@ static int open_control(void)
 	return fd;
 }
 
+static int open_any(const char *path, int flags, va_list ap)
+{
+	int mode = flags & O_CREAT ? va_arg(ap, int) : 0;
+
+	return strcmp(path, CONTROL_PATH) ? __real_open64(path, flags, mode) : open_control();
+}
+
 int __wrap_open64(const char *path, int flags, ...)
 {
-	return strcmp(path, CONTROL_PATH) ? __real_open64(path, flags) : open_control();
+	va_list ap;
+	int fd;
+
+	va_start(ap, flags);
+	fd = open_any(path, flags, ap);
+	va_end(ap);
+	return fd;
 }
 
 int __wrap_open(const char *path, int flags, ...)
 {
-	return __wrap_open64(path, flags);
+	va_list ap;
+	int fd;
+
+	va_start(ap, flags);
+	fd = open_any(path, flags, ap);
+	va_end(ap);
+	return fd;
 }
 
 int __wrap_device_wait(int index)

@@ -164,6 +164,21 @@ qemu-img create -q -f qcow2 sub/alone 1G
 ln -s sub/alone deep
 run 0 "$ctl" attach deep; has "$log" "*:$PWD/sub/alone"; "$ctl" detach 1
 result "attach through a symbolic link to another directory"
+(cd sub && dirty over -b alone -F qcow2)
+ln -s sub/over overlink
+run 1 "$ctl" attach --no-repair overlink; has "$err" '*overlink: was not closed cleanly: run*'
+run 0 "$ctl" attach overlink; has "$log" "* qcow2:rw:$PWD/sub/over qcow2:ro:$PWD/sub/alone"
+has "$err" "*$PWD/sub/over: was not closed cleanly: repairing*"; has "$(features sub/over)" 0
+"$ctl" freeze 1
+run 0 "$ctl" thaw 1; has "$log" "thaw 1 *:$PWD/sub/over *:$PWD/sub/alone"
+"$ctl" freeze 1
+run 0 "$ctl" thaw --image overlink 1; has "$log" "thaw 1 *:$PWD/sub/over *:$PWD/sub/alone"
+"$ctl" detach 1
+result "backing file beside what the symbolic link stands for"
+mv sub/alone hidden
+run 1 "$ctl" attach overlink
+has "$err" "*$PWD/sub/alone: no such file (backing file of $PWD/sub/over): put it back*"
+mv hidden sub/alone; result "backing file that is nowhere"
 run 0 env -C sub "$ctl" attach alone; has "$log" "*:$PWD/sub/alone"
 result "attach from another working directory"
 run 0 env -C / "$ctl" freeze 1
