@@ -28,7 +28,6 @@ install: all ## module, qcow2ctl, manual pages, ioctl header (DESTDIR, PREFIX)
 	$(MAKE) -C $(KDIR) M=$(CURDIR)/blkqcow2 modules_install \
 		$(if $(DESTDIR),INSTALL_MOD_PATH=$(DESTDIR))
 	$(MAKE) -C ctl install DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)
-	$(MAKE) -C Documentation/man install DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)
 	install -D -m 644 uapi/linux/blkqcow2.h \
 		$(DESTDIR)$(PREFIX)/include/linux/blkqcow2.h
 

@@ -138,8 +138,10 @@ else
 fi
 
 # As bash-completion finds it.
-run 0 make -s -C "$top/ctl" install DESTDIR="$PWD/dest" PREFIX=/opt; quiet
+run 0 make -s -C "$top/ctl" install DESTDIR="$PWD/dest" PREFIX=/opt; has "$out" ''
 [ -x dest/opt/sbin/qcow2ctl ] || why="$why; no command"
+[ -e dest/opt/share/man/man8/qcow2ctl.8 ] || [[ $err == "rst2man is missing"* ]] ||
+	why="$why; no manual page"
 complete -r qcow2ctl
 XDG_DATA_DIRS=$PWD/dest/opt/share __load_completion qcow2ctl
 has "$(complete -p qcow2ctl)" '*-F _qcow2ctl qcow2ctl'; result "installed where it is looked for"

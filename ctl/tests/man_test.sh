@@ -66,12 +66,13 @@ same()
 }
 
 run 0 make -s -C "$docs" O="$PWD/man"; quiet; result "the pages are built without a message"
-for page in qcow2ctl.8 blkqcow2.4; do
+for page in man/*; do
+	page=${page##*/}
 	run 0 man --warnings=w -E UTF-8 -l -Tutf8 -Z "man/$page"; has "$err" ''; out=''
 	result "$page: groff has nothing to say"
 	run 0 mandoc -T lint -W warning "man/$page"; quiet; result "$page: mandoc has nothing to say"
 	run 0 lexgrog "man/$page"; has "$out" "man/$page: \"${page%.*} - *\""; result "$page: whatis finds it"
-	why=; shown $page >"${page%.*}.txt"
+	why=; shown "$page" >"${page%.*}.txt"
 	grep -qF "blkqcow2 $("$ctl" -V | cut -d ' ' -f 2) " "${page%.*}.txt" || why="another version"
 	result "$page: version"
 done
