@@ -221,11 +221,16 @@ static int open_chain(struct chain *chain, const char *image, const char *full,
 		      bool readonly, struct message *why)
 {
 	int ret = chain_open(chain, image, readonly, why);
+	struct message again;
 
 	if (ret != -ENOENT || !full)
 		return ret;
 	explain("%s: looking by the full path", why->text);
-	return chain_open(chain, full, readonly, why);
+	ret = chain_open(chain, full, readonly, &again);
+	/* What is nowhere is said of the name that was given. */
+	if (ret && ret != -ENOENT)
+		*why = again;
+	return ret;
 }
 
 /* Opens all of it and makes sure that the device can be made, and thawed later on. */

@@ -177,8 +177,12 @@ run 0 "$ctl" thaw --image overlink 1; has "$log" "thaw 1 *:$PWD/sub/over *:$PWD/
 result "backing file beside what the symbolic link stands for"
 mv sub/alone hidden
 run 1 "$ctl" attach overlink
-has "$err" "*$PWD/sub/alone: no such file (backing file of $PWD/sub/over): put it back*"
+has "$err" 'qcow2ctl: attach: alone: no such file (backing file of overlink): put it back*'
 mv hidden sub/alone; result "backing file that is nowhere"
+mv sub/alone hidden; echo text >sub/alone
+run 1 "$ctl" attach overlink
+has "$err" "qcow2ctl: attach: $PWD/sub/alone: is not a QCOW2 image*(backing file of $PWD/sub/over)*"
+mv hidden sub/alone; result "bad backing file beside what the symbolic link stands for"
 run 0 env -C sub "$ctl" attach alone; has "$log" "*:$PWD/sub/alone"
 result "attach from another working directory"
 run 0 env -C / "$ctl" freeze 1
