@@ -171,6 +171,7 @@ static int check_full_path(const struct chain *chain, const char *image, const c
 	/* Was it opened by that just now? */
 	if (full && !strcmp(full, chain->layers[0].file.path))
 		return 0;
+	explain("%s: are the same files found by its full path?", image);
 	if (full && !chain_open(&again, full, chain->readonly, &why)) {
 		ret = same_chain(chain, &again) ? 0 : -1;
 		chain_close(&again);
