@@ -21,7 +21,10 @@ module: ## blkqcow2/blkqcow2.ko
 ctl: ## ctl/qcow2ctl
 	$(MAKE) -C ctl
 
-install: all ## module, qcow2ctl and the ioctl header (DESTDIR, PREFIX)
+man: ## the manual pages, in Documentation/man
+	$(MAKE) -C Documentation/man
+
+install: all ## module, qcow2ctl, manual pages, ioctl header (DESTDIR, PREFIX)
 	$(MAKE) -C $(KDIR) M=$(CURDIR)/blkqcow2 modules_install \
 		$(if $(DESTDIR),INSTALL_MOD_PATH=$(DESTDIR))
 	$(MAKE) -C ctl install DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)
@@ -32,6 +35,7 @@ clean: ## what make has built, not what the tests keep in ~/.cache/blkqcow2
 	if test -e $(KDIR)/Makefile; then \
 		$(MAKE) -C $(KDIR) M=$(CURDIR)/blkqcow2 clean; fi
 	$(MAKE) -C ctl clean
+	$(MAKE) -C Documentation/man clean
 	$(MAKE) -C selftests clean
 
 deps: ## install what building and testing needs (Debian 12, root)
@@ -100,7 +104,7 @@ help: ## this list
 	while IFS='	' read -r target text; do \
 		printf '  make %-16s %s\n' "$$target" "$$text"; done
 
-.PHONY: all module ctl install clean deps demo check check-static check-kunit \
+.PHONY: all module ctl man install clean deps demo check check-static check-kunit \
 	check-ctl check-vm check-debug check-format check-power check-crash \
 	check-memory check-stress check-hostile fuzz bench-window check-harness \
 	check-bench bench shell help

@@ -11,13 +11,13 @@
 #include "chain.h"
 #include "control.h"
 #include "device.h"
+#include "progress.h"
 #include "qcow2ctl.h"
 #include "repair.h"
 #include "size.h"
 
 static const char attach_usage[] =
-"Usage: qcow2ctl attach [-r] [-i N] [--cache-size SIZE] [--no-repair]\n"
-"                       [--on-enospc=WHAT] IMAGE\n"
+"Usage: qcow2ctl attach [OPTION...] IMAGE\n"
 "\n"
 "Make a block device of the QCOW2 image in file IMAGE and of its backing\n"
 "files, and print its name.\n"
@@ -33,9 +33,9 @@ static const char attach_usage[] =
 "Options:\n"
 " -r, --read-only         the device is read-only, and so is IMAGE\n"
 " -i, --index N           make it /dev/qcow2N, not the first free one\n"
-"     --cache-size SIZE   bound for the metadata cache (4M, 1G, ...)\n"
-"     --no-repair         refuse an image that was not closed cleanly\n"
-"     --on-enospc=WHAT    what writes do when there is no space left for the\n"
+" -c, --cache-size SIZE   bound for the metadata cache (4M, 1.5G, ...)\n"
+" -n, --no-repair         refuse an image that was not closed cleanly\n"
+" -e, --on-enospc WHAT    what writes do when there is no space left for the\n"
 "                         image: fail (the default), or park: they wait until\n"
 "                         'qcow2ctl resume', or a thaw, tries them again\n"
 " -h, --help              this text\n"
@@ -48,8 +48,8 @@ static const struct option attach_options[] = {
 	{ "read-only", no_argument, NULL, 'r' },
 	{ "index", required_argument, NULL, 'i' },
 	{ "cache-size", required_argument, NULL, 'c' },
-	{ "no-repair", no_argument, NULL, 'R' },
-	{ "on-enospc", required_argument, NULL, 'E' },
+	{ "no-repair", no_argument, NULL, 'n' },
+	{ "on-enospc", required_argument, NULL, 'e' },
 	COMMON_LONG
 };
 
@@ -105,8 +105,12 @@ static void complain_refused(const char *image, const char *reason, const char *
 static int wait_for_node(struct control *control, int index)
 {
 	const char *detached = ", detached again";
+	int ret;
 
-	if (!device_wait(index))
+	step_begin(DEVICE_FORMAT ": attached, waiting for the device node", index);
+	ret = device_wait(index);
+	step_end();
+	if (!ret)
 		return 0;
 	if (control_detach(control, index, 0))
 		detached = ", cannot be detached again";
@@ -126,12 +130,13 @@ static int attach_chain(struct control *control, const struct chain *chain,
 	arg->layers = (uintptr_t)layers;
 	if (chain->readonly)
 		arg->head.flags |= QCOW2_ATTACH_F_READONLY;
+	step_begin("%s: attaching, the driver checks its metadata", chain->layers[0].file.path);
 	ret = control_call(control, QCOW2_CTL_ATTACH, &arg->head);
+	step_end();
 	if (ret) {
 		complain_refused(chain->layers[0].file.path, control->text, attach_advice(ret));
 		return EXIT_FAILED;
 	}
-	explain(DEVICE_FORMAT ": attached, waiting for the device node", arg->index);
 	if (wait_for_node(control, arg->index))
 		return EXIT_FAILED;
 	printf(DEVICE_FORMAT "\n", arg->index);
@@ -157,21 +162,23 @@ static bool same_chain(const struct chain *a, const struct chain *b)
  * a symbolic link that the image was attached by. Relative names of backing
  * and data files must lead to the same files from there.
  */
-static int check_full_path(const struct chain *chain, const char *image)
+static int check_full_path(const struct chain *chain, const char *image, const char *full)
 {
-	char *path = realpath(image, NULL);
 	struct message why = { 0 };
 	struct chain again;
 	int ret = -1;
 
-	if (path && !chain_open(&again, path, chain->readonly, &why)) {
+	/* Was it opened by that just now? */
+	if (full && !strcmp(full, chain->layers[0].file.path))
+		return 0;
+	explain("%s: are the same files found by its full path?", image);
+	if (full && !chain_open(&again, full, chain->readonly, &why)) {
 		ret = same_chain(chain, &again) ? 0 : -1;
 		chain_close(&again);
 	}
 	if (ret)
 		complain("%s: its backing or data files are not found by its full path, %s: attach it by that, or give them absolute names",
-			 image, path ? path : "which cannot be told");
-	free(path);
+			 image, full ? full : "which cannot be told");
 	return ret;
 }
 
@@ -195,16 +202,56 @@ static int check_health(const struct chain *chain, const char *image, bool repai
 }
 
 /* @chain may be a new one afterwards, or closed. */
-static int attach_healthy(struct control *control, struct chain *chain, const char *image,
+static int attach_healthy(struct control *control, struct chain *chain,
 			  struct qcow2_ctl_attach *arg)
 {
 	struct message why;
 
-	if (chain_health(chain) == CHAIN_DIRTY && repair_image(chain, image, &why)) {
+	if (chain_health(chain) == CHAIN_DIRTY && repair_image(chain, &why)) {
 		complain("%s", why.text);
 		return EXIT_FAILED;
 	}
 	return attach_chain(control, chain, arg);
+}
+
+/*
+ * Opens the chain by the name @image, as QEMU does; if backing or data files are not
+ * there, and it is a symbolic link, by the @full path.
+ */
+static int open_chain(struct chain *chain, const char *image, const char *full,
+		      bool readonly, struct message *why)
+{
+	int ret = chain_open(chain, image, readonly, why);
+	struct message again;
+
+	if (ret != -ENOENT || !full)
+		return ret;
+	explain("%s: looking by the full path", why->text);
+	ret = chain_open(chain, full, readonly, &again);
+	/* What is nowhere is said of the name that was given. */
+	if (ret && ret != -ENOENT)
+		*why = again;
+	return ret;
+}
+
+/* Opens all of it and makes sure that the device can be made, and thawed later on. */
+static int open_image(struct chain *chain, const char *image, bool readonly, bool repair)
+{
+	char *full = realpath(image, NULL);
+	struct message why;
+	int ret;
+
+	step_begin("%s: opening it, its backing and data files", image);
+	ret = open_chain(chain, image, full, readonly, &why);
+	if (ret) {
+		complain("%s", why.text);
+	} else if (check_full_path(chain, image, full) || check_health(chain, image, repair)) {
+		chain_close(chain);
+		ret = -EINVAL;
+	}
+	step_end();
+	free(full);
+	return ret;
 }
 
 static int attach(const char *image, bool readonly, bool repair,
@@ -216,17 +263,13 @@ static int attach(const char *image, bool readonly, bool repair,
 	int status;
 
 	/* What is wrong with the image is of interest without a driver, too. */
-	if (chain_open(&chain, image, readonly, &why)) {
-		complain("%s", why.text);
+	if (open_image(&chain, image, readonly, repair))
 		return EXIT_FAILED;
-	}
-	if (check_full_path(&chain, image) || check_health(&chain, image, repair)) {
-		status = EXIT_FAILED;
-	} else if (control_open(&control, &why)) {
+	if (control_open(&control, &why)) {
 		complain("%s", why.text);
 		status = EXIT_FAILED;
 	} else {
-		status = attach_healthy(&control, &chain, image, arg);
+		status = attach_healthy(&control, &chain, arg);
 		control_close(&control);
 	}
 	chain_close(&chain);
@@ -240,7 +283,7 @@ static int run_attach(const struct command *self, int argc, char **argv)
 	uint64_t bytes;
 	int c, status;
 
-	while ((c = getopt_long(argc, argv, "ri:" COMMON_SHORT, attach_options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "c:e:i:nr" COMMON_SHORT, attach_options, NULL)) != -1) {
 		switch (c) {
 		case 'r':
 			readonly = true;
@@ -254,10 +297,10 @@ static int run_attach(const struct command *self, int argc, char **argv)
 				return usage_error("%s: not a size", optarg);
 			arg.cache_bytes = bytes;
 			break;
-		case 'R':
+		case 'n':
 			repair = false;
 			break;
-		case 'E':
+		case 'e':
 			if (parse_enospc(optarg, &arg.head.flags))
 				return usage_error("--on-enospc is fail or park, not %s", optarg);
 			break;

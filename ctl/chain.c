@@ -82,7 +82,7 @@ static int check_lock(struct message *why, const struct file *file,
 
 /*
  * Opens and locks the file that @s is about. Takes over its path in any
- * case. Returns 0, -EAGAIN if it is locked, or -EINVAL.
+ * case. Returns 0, -EAGAIN if it is locked, or what file_open() has returned.
  */
 static int open_locked(const struct chain *chain, struct file *file,
 		       const struct subject *s, bool writing, struct message *why)
@@ -360,9 +360,9 @@ static int follow(struct chain *chain, struct message *why)
 
 /*
  * Opens @image, its backing files to the end of the chain, and their data
- * files. Returns 0, -EAGAIN if somebody else writes to one of them, or
- * -EINVAL. On failure nothing is open and @why says what is wrong with which
- * file.
+ * files. Returns 0, -EAGAIN if somebody else writes to one of them, -ENOENT if a
+ * backing or data file is not where it should be, or -EINVAL. On failure nothing is
+ * open and @why says what is wrong with which file.
  */
 int chain_open(struct chain *chain, const char *image, bool readonly,
 	       struct message *why)

@@ -6,6 +6,7 @@
 
 #include "control.h"
 #include "device.h"
+#include "progress.h"
 #include "qcow2ctl.h"
 
 static const char detach_usage[] =
@@ -46,43 +47,63 @@ static void complain_busy(int index, const struct message *user)
 		 index, user ? ", " : "", user ? user->text : "");
 }
 
-/*
- * Right after attach, mkfs or umount udev may look at the device: what has
- * no visible user gets a moment.
- */
-static int detach(struct control *control, int index, unsigned int flags)
+/* It is in use: is there somebody to be named? Then says so. */
+static bool has_user(struct control *control, int index)
 {
 	struct message user;
+
+	/* To unmount it would wait for the end of the window. */
+	if (is_frozen(control, index))
+		complain(DEVICE_FORMAT ": in use and frozen: thaw it first, or use --force",
+			 index);
+	else if (device_user(index, &user))
+		complain_busy(index, &user);
+	else
+		return false;
+	return true;
+}
+
+/*
+ * Right after attach, mkfs or umount udev may look at the device: what has
+ * no visible user gets a moment. Returns 0, or -1 when it has said why not.
+ */
+static int detach_patiently(struct control *control, int index, unsigned int flags)
+{
 	unsigned int tries;
 	int ret;
 
 	for (tries = 0; ; tries++) {
 		ret = control_detach(control, index, flags);
-		if (ret != -EBUSY || flags)
-			break;
-		/* To unmount it would wait for the end of the window. */
-		if (is_frozen(control, index)) {
-			complain(DEVICE_FORMAT ": in use and frozen: thaw it first, or use --force",
-				 index);
-			return EXIT_FAILED;
+		if (!ret)
+			return 0;
+		if (ret != -EBUSY || flags) {
+			complain(DEVICE_FORMAT ": %s", index, control->text);
+			return -1;
 		}
-		if (device_user(index, &user)) {
-			complain_busy(index, &user);
-			return EXIT_FAILED;
-		}
+		if (has_user(control, index))
+			return -1;
 		if (tries == DEVICE_RETRIES) {
 			complain_busy(index, NULL);
-			return EXIT_FAILED;
+			return -1;
 		}
-		explain(DEVICE_FORMAT ": in use, trying again", index);
+		if (!tries)
+			step_begin(DEVICE_FORMAT ": in use, waiting until it is not", index);
 		device_pause();
 	}
-	if (ret) {
-		complain(DEVICE_FORMAT ": %s", index, control->text);
-		return EXIT_FAILED;
-	}
-	explain(DEVICE_FORMAT ": detached", index);
-	return EXIT_OK;
+}
+
+static int detach(struct control *control, int index, unsigned int flags)
+{
+	int ret;
+
+	step_begin(DEVICE_FORMAT ": detaching, all that is cached is written back", index);
+	ret = detach_patiently(control, index, flags);
+	step_end();
+	if (!ret)
+		explain(flags & QCOW2_DETACH_F_DEFERRED ?
+			DEVICE_FORMAT ": detached, or will be when nobody uses it" :
+			DEVICE_FORMAT ": detached", index);
+	return ret ? EXIT_FAILED : EXIT_OK;
 }
 
 static int detach_all(struct control *control, unsigned int flags)

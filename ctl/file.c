@@ -41,6 +41,7 @@ int subject_fail(struct message *why, const struct subject *s, const char *advic
 	return -EINVAL;
 }
 
+/* Returns -ENOENT if it is a file that another one names. */
 static int no_such_file(struct message *why, const struct subject *s)
 {
 	struct message advice;
@@ -48,7 +49,8 @@ static int no_such_file(struct message *why, const struct subject *s)
 	if (!s->parent)
 		return subject_fail(why, s, "check the name", "no such file");
 	message_set(&advice, "put it back, or %s", s->role->correct);
-	return subject_fail(why, s, advice.text, "no such file");
+	subject_fail(why, s, advice.text, "no such file");
+	return -ENOENT;
 }
 
 static int open_fail(struct message *why, const struct subject *s, bool writing)
@@ -162,8 +164,8 @@ static void take_id(struct file *file, const struct stat *st)
 }
 
 /*
- * Opens the file that @s is about; its path is then @file's. Returns 0 or
- * -EINVAL.
+ * Opens the file that @s is about; its path is then @file's. Returns 0,
+ * -ENOENT if there is no such file although another one names it, or -EINVAL.
  */
 int file_open(struct file *file, const struct subject *s, bool writing,
 	      struct message *why)

@@ -15,6 +15,7 @@
 #include "freeze.h"
 #include "header.h"
 #include "mounts.h"
+#include "progress.h"
 #include "qcow2ctl.h"
 #include "repair.h"
 
@@ -34,7 +35,7 @@ FREEZE_USAGE
 "Exit status: 0 frozen, 1 failed (the device is live as before), 2 wrong usage.\n";
 
 static const char thaw_usage[] =
-"Usage: qcow2ctl thaw [--image FILE] [--force] DEV\n"
+"Usage: qcow2ctl thaw [OPTION...] DEV\n"
 "\n"
 "Close a maintenance window: read the image, its backing and data files again,\n"
 "as they are named now, and let the I/O go on that waits.\n"
@@ -99,12 +100,12 @@ static int parse_seconds(const char *text, unsigned int *seconds)
 int freeze_option(struct freeze_how *how, int c)
 {
 	switch (c) {
-	case 'F':
+	case 'n':
 		how->no_fs = true;
 		return -1;
 	case 't':
 		return parse_seconds(optarg, &how->seconds);
-	case 'O':
+	case 'T':
 		how->fails = !strcmp(optarg, "fail");
 		if (!how->fails && strcmp(optarg, "thaw"))
 			return usage_error("--on-timeout %s: not 'thaw' or 'fail'", optarg);
@@ -196,18 +197,21 @@ int device_freeze(struct control *control, int index, const struct freeze_how *h
 	struct mounts mounts = { .nr = 0 };
 	int ret;
 
+	step_begin(DEVICE_FORMAT ": freezing: %srequests end, metadata is written", index,
+		   how->no_fs ? "" : "file systems are frozen, ");
 	ret = check_names(control, index, why);
 	if (!ret && !how->no_fs)
 		ret = mounts_open(&mounts, index, why);
-	if (ret)
-		return ret;
-	explain(DEVICE_FORMAT ": freezing", index);
-	ret = freeze_with(control, index, how, grace_ms, window, &mounts);
-	if (ret)
-		message_set(why, DEVICE_FORMAT ": cannot be frozen: %s", index, control->text);
-	else
+	if (!ret) {
+		ret = freeze_with(control, index, how, grace_ms, window, &mounts);
+		if (ret)
+			message_set(why, DEVICE_FORMAT ": cannot be frozen: %s", index,
+				    control->text);
+		mounts_close(&mounts);
+	}
+	step_end();
+	if (!ret)
 		explain(DEVICE_FORMAT ": frozen", index);
-	mounts_close(&mounts);
 	return ret;
 }
 
@@ -318,14 +322,16 @@ int device_thaw(struct control *control, int index, const struct thaw_how *how,
 	unsigned int tries;
 	int ret;
 
-	explain(DEVICE_FORMAT ": thawing", index);
+	step_begin(DEVICE_FORMAT ": thawing: the image is read and checked again", index);
 	for (tries = 0; ; tries++) {
 		ret = try_thaw(control, index, how, why);
 		if ((ret != -EAGAIN && ret != -EBUSY) || tries == DEVICE_RETRIES)
 			break;
-		explain("%s: trying again", why->text);
+		if (!tries)
+			step_begin("%s: trying again", why->text);
 		device_pause();
 	}
+	step_end();
 	if (!ret)
 		explain(DEVICE_FORMAT ": live again", index);
 	return ret;
@@ -409,6 +415,7 @@ static int run_thaw(const struct command *self, int argc, char **argv)
 {
 	struct thaw_how how = { 0 };
 	struct control control;
+	char *full = NULL;
 	struct message why;
 	int c, index, ret, status;
 
@@ -424,9 +431,15 @@ static int run_thaw(const struct command *self, int argc, char **argv)
 	status = open_device(argv + optind, &control, &index);
 	if (status)
 		return status;
+	/* The next thaw goes by that, too: backing files are then the same. */
+	if (how.image)
+		full = realpath(how.image, NULL);
+	if (full)
+		how.image = full;
 	ret = device_thaw(&control, index, &how, &why);
 	if (ret)
 		complain("%s", why.text);
+	free(full);
 	control_close(&control);
 	return ret ? EXIT_FAILED : EXIT_OK;
 }
@@ -446,7 +459,9 @@ static int run_resume(const struct command *self, int argc, char **argv)
 	if (status)
 		return status;
 	arg.index = index;
+	step_begin(DEVICE_FORMAT ": trying again what waits for space", index);
 	ret = control_call(&control, QCOW2_CTL_RESUME, &arg.head);
+	step_end();
 	if (ret)
 		complain(DEVICE_FORMAT ": cannot be resumed: %s", index, control.text);
 	control_close(&control);

@@ -23,18 +23,19 @@ struct freeze_how {
 
 /* Options of all commands that open a window, and what their usage says of them. */
 #define FREEZE_LONG_SHORT					\
-	{ "no-fs-freeze", no_argument, NULL, 'F' },		\
+	{ "no-fs-freeze", no_argument, NULL, 'n' },		\
 	{ "timeout", required_argument, NULL, 't' }
 #define FREEZE_LONG						\
 	FREEZE_LONG_SHORT,					\
-	{ "on-timeout", required_argument, NULL, 'O' }
-#define FREEZE_SHORT	"t:"
+	{ "on-timeout", required_argument, NULL, 'T' }
+#define FREEZE_SHORT_SHORT	"nt:"
+#define FREEZE_SHORT		FREEZE_SHORT_SHORT "T:"
 #define FREEZE_USAGE_SHORT								\
-"     --no-fs-freeze      do not freeze the file systems on the device\n"		\
+" -n, --no-fs-freeze      do not freeze the file systems on the device\n"		\
 " -t, --timeout SECONDS   end the window after that time, whatever becomes of\n"	\
 "                         qcow2ctl\n"
 #define FREEZE_USAGE FREEZE_USAGE_SHORT							\
-"     --on-timeout WHAT   'thaw' (the default), or 'fail': let the I/O fail that\n"	\
+" -T, --on-timeout WHAT   'thaw' (the default), or 'fail': let the I/O fail that\n"	\
 "                         waits, until somebody thaws the device\n"
 
 /*

@@ -3,16 +3,14 @@
  * qcow2ctl list: the devices that there are, one line each
  */
 #include <errno.h>
-#include <libsmartcols/libsmartcols.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "control.h"
 #include "device.h"
+#include "progress.h"
 #include "qcow2ctl.h"
-#include "size.h"
+#include "table.h"
 #include "utf8.h"
 
 static const char list_usage[] =
@@ -51,17 +49,9 @@ static const char list_usage[] =
 "\n"
 "Exit status: 0 done, 1 failed, 2 wrong usage.\n";
 
-static const struct option list_options[] = {
-	{ "bytes", no_argument, NULL, 'b' },
-	{ "json", no_argument, NULL, 'J' },
-	{ "noheadings", no_argument, NULL, 'n' },
-	{ "output", required_argument, NULL, 'o' },
-	{ "output-all", no_argument, NULL, 'O' },
-	{ "raw", no_argument, NULL, 'r' },
-	COMMON_LONG
-};
+static const struct option list_options[] = { TABLE_LONG, COMMON_LONG };
 
-enum column {
+enum {
 	COL_NAME, COL_SIZE, COL_RO, COL_STATE, COL_LAYERS, COL_IMAGE, COL_CLUSTER,
 	COL_VERSION, COL_SECTOR, COL_CACHE, COL_CACHE_USED, COL_DEFERRED, COL_BUFFERED, COL_NOSPACE,
 	COL_FROZEN,
@@ -69,239 +59,80 @@ enum column {
 };
 
 /* The first of the columns above are shown if nothing else is asked for. */
-#define NR_DEFAULT	(COL_IMAGE + 1)
+#define NR_USUAL	(COL_IMAGE + 1)
 
-enum kind { TEXT, NUMBER, SIZE, BOOLEAN };
-
-static const struct {
-	const char *name;
-	enum kind kind;
-} columns[NR_COLUMNS] = {
-	[COL_NAME]	= { "NAME", TEXT },
-	[COL_SIZE]	= { "SIZE", SIZE },
-	[COL_RO]	= { "RO", BOOLEAN },
-	[COL_STATE]	= { "STATE", TEXT },
-	[COL_LAYERS]	= { "LAYERS", NUMBER },
-	[COL_IMAGE]	= { "IMAGE", TEXT },
-	[COL_CLUSTER]	= { "CLUSTER", SIZE },
-	[COL_VERSION]	= { "VERSION", NUMBER },
-	[COL_SECTOR]	= { "LOG-SEC", NUMBER },
-	[COL_CACHE]	= { "CACHE", SIZE },
-	[COL_CACHE_USED] = { "CACHE-USED", SIZE },
-	[COL_DEFERRED]	= { "DEFERRED", BOOLEAN },
-	[COL_BUFFERED]	= { "BUFFERED", BOOLEAN },
-	[COL_NOSPACE]	= { "NOSPACE", BOOLEAN },
-	[COL_FROZEN]	= { "FROZEN", NUMBER },
+static const struct column columns[NR_COLUMNS] = {
+	[COL_NAME]	= { "name", TEXT },
+	[COL_SIZE]	= { "size", SIZE },
+	[COL_RO]	= { "ro", BOOLEAN },
+	[COL_STATE]	= { "state", TEXT },
+	[COL_LAYERS]	= { "layers", NUMBER },
+	[COL_IMAGE]	= { "image", TEXT },
+	[COL_CLUSTER]	= { "cluster", SIZE },
+	[COL_VERSION]	= { "version", NUMBER },
+	[COL_SECTOR]	= { "log-sec", NUMBER },
+	[COL_CACHE]	= { "cache", SIZE },
+	[COL_CACHE_USED] = { "cache-used", SIZE },
+	[COL_DEFERRED]	= { "deferred", BOOLEAN },
+	[COL_BUFFERED]	= { "buffered", BOOLEAN },
+	[COL_NOSPACE]	= { "nospace", BOOLEAN },
+	[COL_FROZEN]	= { "frozen", NUMBER },
 };
 
-/*
- * struct listing - what is asked for
- * @shown: the columns to show, in order
- * @nr_shown: how many
- */
-struct listing {
-	enum column shown[2 * NR_COLUMNS];
-	unsigned int nr_shown;
-	bool bytes;
-	bool json;
-	bool noheadings;
-	bool raw;
+/* One line is one device. */
+struct line {
+	struct qcow2_ctl_info info;
+	char path[QCOW2_PATH_MAX];
 };
 
-static int find_column(const char *name, size_t len)
+static char *cell(const struct table *t, int column, const void *data)
 {
-	int i;
+	const struct line *line = data;
+	const struct qcow2_ctl_info *info = &line->info;
 
-	for (i = 0; i < NR_COLUMNS; i++)
-		if (strlen(columns[i].name) == len && !strncasecmp(columns[i].name, name, len))
-			return i;
-	return -1;
-}
-
-static void show_first(struct listing *l, int nr)
-{
-	int i;
-
-	l->nr_shown = 0;
-	for (i = 0; i < nr; i++)
-		l->shown[l->nr_shown++] = i;
-}
-
-static int parse_columns(struct listing *l, const char *names)
-{
-	size_t len;
-	int column;
-
-	l->nr_shown = 0;
-	if (*names == '+') {
-		show_first(l, NR_DEFAULT);
-		names++;
-	}
-	for (;;) {
-		len = strcspn(names, ",");
-		column = find_column(names, len);
-		if (column < 0)
-			return usage_error("%.*s: no such column", (int)len, names);
-		if (l->nr_shown == sizeof(l->shown) / sizeof(*l->shown))
-			return usage_error("too many columns");
-		l->shown[l->nr_shown++] = column;
-		if (!names[len])
-			return EXIT_OK;
-		names += len + 1;
-	}
-}
-
-/* A file's name as a column can show it. */
-static char *image_text(const struct listing *l, const char *path)
-{
-	return l->json ? utf8_dup(path) : strdup(path);
-}
-
-static __printf(1, 2) char *format(const char *fmt, ...)
-{
-	va_list ap;
-	char *text;
-	int ret;
-
-	va_start(ap, fmt);
-	ret = vasprintf(&text, fmt, ap);
-	va_end(ap);
-	return ret < 0 ? NULL : text;
-}
-
-static char *size_text(const struct listing *l, unsigned long long bytes)
-{
-	char text[SIZE_TEXT];
-
-	if (l->bytes)
-		return format("%llu", bytes);
-	size_format(bytes, text);
-	return strdup(text);
-}
-
-static char *bool_text(bool value)
-{
-	return strdup(value ? "1" : "0");
-}
-
-/* One cell, to be freed, or NULL when out of memory. */
-static char *cell(const struct listing *l, enum column column,
-		  const struct qcow2_ctl_info *info, const char *path)
-{
 	switch (column) {
 	case COL_NAME:
-		return format(DEVICE_FORMAT, info->index);
+		return text_format(DEVICE_FORMAT, info->index);
 	case COL_SIZE:
-		return size_text(l, info->size_bytes);
+		return text_size(info->size_bytes, t->bytes);
 	case COL_RO:
-		return bool_text(info->dev_flags & QCOW2_DEV_F_READONLY);
+		return text_bool(info->dev_flags & QCOW2_DEV_F_READONLY);
 	case COL_STATE:
 		return strdup(state_name(info->state));
 	case COL_LAYERS:
-		return format("%u", info->nr_layers);
+		return text_format("%u", info->nr_layers);
 	case COL_IMAGE:
-		return image_text(l, path);
+		return t->json ? utf8_dup(line->path) : strdup(line->path);
 	case COL_CLUSTER:
-		return size_text(l, 1ull << (info->layer_cluster_bits & 63));
+		return text_size(1ull << (info->layer_cluster_bits & 63), t->bytes);
 	case COL_VERSION:
-		return format("%u", info->layer_version);
+		return text_format("%u", info->layer_version);
 	case COL_SECTOR:
-		return format("%u", info->logical_block_size);
+		return text_format("%u", info->logical_block_size);
 	case COL_CACHE:
-		return size_text(l, info->cache_bytes);
+		return text_size(info->cache_bytes, t->bytes);
 	case COL_CACHE_USED:
-		return size_text(l, info->cache_used);
+		return text_size(info->cache_used, t->bytes);
 	case COL_DEFERRED:
-		return bool_text(info->dev_flags & QCOW2_DEV_F_DEFERRED);
+		return text_bool(info->dev_flags & QCOW2_DEV_F_DEFERRED);
 	case COL_BUFFERED:
-		return bool_text(info->dev_flags & QCOW2_DEV_F_BUFFERED);
+		return text_bool(info->dev_flags & QCOW2_DEV_F_BUFFERED);
 	case COL_NOSPACE:
-		return bool_text(info->dev_flags & QCOW2_DEV_F_NOSPACE);
+		return text_bool(info->dev_flags & QCOW2_DEV_F_NOSPACE);
 	case COL_FROZEN:
-		return format("%llu.%03llu", info->frozen_ns / 1000000000ull,
-			      info->frozen_ns / 1000000ull % 1000);
+		return text_seconds(info->frozen_ns);
 	default:
 		return NULL;
 	}
 }
 
-static int json_type(const struct listing *l, enum kind kind)
+static int fill(struct libscols_table *table, const struct table *t, struct control *control)
 {
-	switch (kind) {
-	case NUMBER:
-		return SCOLS_JSON_NUMBER;
-	case SIZE:
-		return l->bytes ? SCOLS_JSON_NUMBER : SCOLS_JSON_STRING;
-	case BOOLEAN:
-		return SCOLS_JSON_BOOLEAN;
-	default:
-		return SCOLS_JSON_STRING;
-	}
-}
-
-static int add_column(struct libscols_table *table, const struct listing *l,
-		      enum column column)
-{
-	int flags = columns[column].kind == TEXT ? 0 : SCOLS_FL_RIGHT;
-	struct libscols_column *cl;
-
-	cl = scols_table_new_column(table, columns[column].name, 0, flags);
-	if (!cl)
-		return -ENOMEM;
-	return scols_column_set_json_type(cl, json_type(l, columns[column].kind));
-}
-
-static struct libscols_table *make_table(const struct listing *l)
-{
-	struct libscols_table *table = scols_new_table();
-	unsigned int i;
-
-	if (!table)
-		return NULL;
-	scols_table_enable_raw(table, l->raw);
-	scols_table_enable_json(table, l->json);
-	scols_table_enable_noheadings(table, l->noheadings);
-	if (scols_table_set_name(table, "qcow2devices"))
-		goto fail;
-	for (i = 0; i < l->nr_shown; i++)
-		if (add_column(table, l, l->shown[i]))
-			goto fail;
-	return table;
-fail:
-	scols_unref_table(table);
-	return NULL;
-}
-
-static int add_line(struct libscols_table *table, const struct listing *l,
-		    const struct qcow2_ctl_info *info, const char *path)
-{
-	struct libscols_line *line = scols_table_new_line(table, NULL);
-	unsigned int i;
-	char *text;
-
-	if (!line)
-		return -ENOMEM;
-	for (i = 0; i < l->nr_shown; i++) {
-		text = cell(l, l->shown[i], info, path);
-		if (!text)
-			return -ENOMEM;
-		if (scols_line_refer_data(line, i, text)) {
-			free(text);
-			return -ENOMEM;
-		}
-	}
-	return 0;
-}
-
-static int fill_table(struct libscols_table *table, const struct listing *l,
-		      struct control *control)
-{
-	struct qcow2_ctl_info info = { .index = -1 };
-	char path[QCOW2_PATH_MAX];
+	struct line line = { .info.index = -1 };
 	int ret;
 
-	while ((ret = control_next(control, &info, path)) > 0) {
-		ret = add_line(table, l, &info, path);
+	while ((ret = control_next(control, &line.info, line.path)) > 0) {
+		ret = table_add(table, t, cell, &line);
 		if (ret) {
 			complain("out of memory");
 			return ret;
@@ -312,7 +143,7 @@ static int fill_table(struct libscols_table *table, const struct listing *l,
 	return ret;
 }
 
-static int list(const struct listing *l)
+static int list(const struct table *t)
 {
 	struct libscols_table *table;
 	struct control control;
@@ -323,60 +154,44 @@ static int list(const struct listing *l)
 		complain("%s", why.text);
 		return EXIT_FAILED;
 	}
-	table = make_table(l);
+	step_begin("asking the driver which devices there are");
+	table = table_new(t);
 	if (table) {
-		ret = fill_table(table, l, &control);
-		if (!ret)
-			scols_print_table(table);
-		scols_unref_table(table);
+		ret = fill(table, t, &control);
 	} else {
 		complain("out of memory");
 		ret = -ENOMEM;
 	}
+	step_end();
+	if (!ret)
+		scols_print_table(table);
+	scols_unref_table(table);
 	control_close(&control);
 	return ret ? EXIT_FAILED : EXIT_OK;
 }
 
 static int run_list(const struct command *self, int argc, char **argv)
 {
-	struct listing l = { 0 };
-	int c, status;
+	struct table t = {
+		.name = "qcow2devices", .columns = columns, .nr_columns = NR_COLUMNS,
+	};
+	int c, i, status;
 
-	show_first(&l, NR_DEFAULT);
-	while ((c = getopt_long(argc, argv, "bJno:Or" COMMON_SHORT, list_options, NULL)) != -1) {
-		switch (c) {
-		case 'b':
-			l.bytes = true;
-			break;
-		case 'J':
-			l.json = true;
-			break;
-		case 'n':
-			l.noheadings = true;
-			break;
-		case 'o':
-			status = parse_columns(&l, optarg);
-			if (status)
-				return status;
-			break;
-		case 'O':
-			show_first(&l, NR_COLUMNS);
-			break;
-		case 'r':
-			l.raw = true;
-			break;
-		default:
+	for (i = 0; i < NR_USUAL; i++)
+		table_show(&t, i);
+	while ((c = getopt_long(argc, argv, TABLE_SHORT COMMON_SHORT, list_options,
+				NULL)) != -1) {
+		status = table_option(&t, c);
+		if (status == -2)
 			status = common_option(self, c);
-			if (status >= 0)
-				return status;
-		}
+		if (status >= 0)
+			return status;
 	}
 	if (optind < argc)
 		return usage_error("%s: list takes no arguments, see 'qcow2ctl info'",
 				   argv[optind]);
-	if (l.json && l.raw)
-		return usage_error("--json and --raw exclude each other");
-	return list(&l);
+	status = table_check(&t);
+	return status >= 0 ? status : list(&t);
 }
 
 const struct command list_command = {

@@ -44,7 +44,8 @@ static const char usage_tail[] =
 "\n"
 "A device is named /dev/qcow2N, qcow2N, N, or by a symbolic link to it.\n"
 "\n"
-"Exit status: 0 done, 1 failed, 2 wrong usage; 'window' has more of them.\n";
+"Exit status: 0 done, 1 failed, 2 wrong usage; of 'snapshot', 'overlay' and\n"
+"'window' also 124: the device stays frozen; 'window' has more of them.\n";
 
 static void main_usage(void)
 {

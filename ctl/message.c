@@ -9,6 +9,7 @@
 #include <wctype.h>
 
 #include "message.h"
+#include "progress.h"
 
 static const char *command_name;
 static bool verbose;
@@ -62,17 +63,36 @@ void fputs_escaped(const char *text, FILE *f)
 	}
 }
 
+/* What a line of ours is: escaped, with what speaks before it. To be freed. */
+char *message_line(const char *text)
+{
+	char *line = NULL;
+	size_t size;
+	FILE *f = open_memstream(&line, &size);
+
+	if (!f)
+		return NULL;
+	fputs("qcow2ctl: ", f);
+	if (command_name)
+		fprintf(f, "%s: ", command_name);
+	fputs_escaped(text, f);
+	if (!fclose(f))
+		return line;
+	free(line);
+	return NULL;
+}
+
 static __printf(1, 0) void print_line(const char *fmt, va_list ap)
 {
-	char *text;
+	char *text, *line;
 
 	if (vasprintf(&text, fmt, ap) < 0)
 		text = NULL;
-	fputs("qcow2ctl: ", stderr);
-	if (command_name)
-		fprintf(stderr, "%s: ", command_name);
-	fputs_escaped(text ? text : "out of memory", stderr);
-	fputc('\n', stderr);
+	line = text ? message_line(text) : NULL;
+	progress_pause();
+	fprintf(stderr, "%s\n", line ? line : "qcow2ctl: out of memory");
+	progress_continue();
+	free(line);
 	free(text);
 }
 

@@ -19,6 +19,7 @@ void message_verbose(void);
 __printf(2, 3) void message_set(struct message *m, const char *fmt, ...);
 __printf(1, 2) void complain(const char *fmt, ...);
 __printf(1, 2) void explain(const char *fmt, ...);
+char *message_line(const char *text);
 void fputs_escaped(const char *text, FILE *f);
 
 #endif /* QCOW2CTL_MESSAGE_H */

@@ -16,6 +16,7 @@
 #include "control.h"
 #include "device.h"
 #include "freeze.h"
+#include "progress.h"
 #include "qcow2ctl.h"
 #include "run.h"
 
@@ -34,8 +35,9 @@ FREEZE_USAGE_SHORT
 " -V, --version           the version\n"
 " -v, --verbose           explain on standard error what is done\n"
 "\n"
-"Exit status: 0 done, 1 failed (the device goes on with its old image, there is no\n"
-"NEWFILE), 2 wrong usage, 124 the device STAYS FROZEN: see 'qcow2ctl window --help'.\n";
+"Exit status: 0 done, 1 failed (the device goes on with its old image, there is\n"
+"no NEWFILE), 2 wrong usage, 124 the device STAYS FROZEN: see 'qcow2ctl window\n"
+"--help'.\n";
 
 static const struct option overlay_options[] = {
 	{ "options", required_argument, NULL, 'o' },
@@ -154,14 +156,17 @@ static int create(struct overlay *o, struct message *why)
 	char *argv[] = { "qemu-img", "create", "-q", "-f", "qcow2", "-u", "-F", "qcow2", "-b",
 			 (char *)backing_name(o), o->path, size,
 			 o->options ? "-o" : NULL, o->options, NULL };
+	int ret;
 
 	snprintf(size, sizeof(size), "%" PRIu64, o->size);
 	if (reserve(o, why))
 		return -1;
-	if (!run_qemu_img(argv, why))
-		return 0;
-	unlink(o->path);
-	return -1;
+	step_begin("%s: making the new image", o->path);
+	ret = run_qemu_img(argv, why);
+	step_end();
+	if (ret)
+		unlink(o->path);
+	return ret;
 }
 
 static int change_image(struct control *control, const struct overlay *o)
@@ -211,7 +216,7 @@ static int run_overlay(const struct command *self, int argc, char **argv)
 	struct message why;
 	int c, status;
 
-	while ((c = getopt_long(argc, argv, "o:" FREEZE_SHORT COMMON_SHORT, overlay_options,
+	while ((c = getopt_long(argc, argv, "o:" FREEZE_SHORT_SHORT COMMON_SHORT, overlay_options,
 				NULL)) != -1) {
 		status = freeze_option(&o.how, c);
 		if (c == 'o')

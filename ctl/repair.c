@@ -7,18 +7,14 @@
  * meanwhile, and follows no name that the image contains.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "progress.h"
 #include "repair.h"
 #include "run.h"
-
-extern char **environ;
 
 /* Exit statuses of qemu-img check that are of interest here. */
 enum {
@@ -32,13 +28,13 @@ enum {
  * @spec: the image as qemu-img's argument
  * @image: pins the image
  * @data: pins its data file, -1 if it has none
- * @said: the last line that it printed
+ * @run: qemu-img
  */
 struct job {
 	char spec[512];
 	int image;
 	int data;
-	struct message said;
+	struct run run;
 };
 
 static size_t put_file(char *spec, size_t size, const char *key, const struct file *file,
@@ -88,64 +84,19 @@ static int job_open(struct job *job, const struct layer *layer, struct message *
 	return -1;
 }
 
-/* Starts qemu-img with its output going to @out. Returns 0 or an error number. */
-static int spawn(struct job *job, int out, pid_t *pid)
+/* Runs qemu-img to its end. Returns 0, or an error number. */
+static int job_run(struct job *job, const char *image)
 {
 	char *argv[] = { "qemu-img", "check", "-q", "-r", "all", job->spec, NULL };
-	posix_spawn_file_actions_t actions;
-	int ret;
+	int error;
 
-	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-	posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
-	posix_spawn_file_actions_adddup2(&actions, out, STDERR_FILENO);
-	/* To itself: this clears close-on-exec, in the child only. */
-	posix_spawn_file_actions_adddup2(&actions, job->image, job->image);
-	if (job->data >= 0)
-		posix_spawn_file_actions_adddup2(&actions, job->data, job->data);
-	ret = posix_spawnp(pid, argv[0], &actions, NULL, argv, environ);
-	posix_spawn_file_actions_destroy(&actions);
-	return ret;
-}
-
-/* Reads all that qemu-img says, to the end. The last line tells most. */
-static void collect(struct job *job, int from)
-{
-	FILE *f = fdopen(from, "r");
-	char *line = NULL;
-	size_t size = 0;
-
-	if (!f) {
-		close(from);
-		return;
-	}
-	while (getline(&line, &size, f) > 0) {
-		line[strcspn(line, "\n")] = 0;
-		explain("%s", line);
-		message_set(&job->said, "%s", line);
-	}
-	free(line);
-	fclose(f);
-}
-
-/* Runs qemu-img to its end. Returns 0 with its wait status, or an error number. */
-static int job_run(struct job *job, int *status)
-{
-	int ends[2], error;
-	pid_t pid;
-
-	if (pipe2(ends, O_CLOEXEC))
-		return errno;
-	/* Inherited as ignored it would hide how qemu-img ended. */
-	signal(SIGCHLD, SIG_DFL);
-	error = spawn(job, ends[1], &pid);
-	close(ends[1]);
-	if (error) {
-		close(ends[0]);
-		return error;
-	}
-	collect(job, ends[0]);
-	return wait_for(pid, status);
+	job->run.argv = argv;
+	job->run.keep[0] = job->image;
+	job->run.keep[1] = job->data;
+	step_begin("%s: repairing with " REPAIR_COMMAND, image);
+	error = run(&job->run);
+	step_end();
+	return error;
 }
 
 /* What qemu-img said, without the part that only repeats its argument. */
@@ -156,15 +107,15 @@ static const char *job_reason(const struct job *job)
 
 	message_set(&intro, "qemu-img: Could not open '%s': ", job->spec);
 	len = strlen(intro.text);
-	return strncmp(job->said.text, intro.text, len) ? job->said.text :
-		job->said.text + len;
+	return strncmp(job->run.said.text, intro.text, len) ? job->run.said.text :
+		job->run.said.text + len;
 }
 
 /* Has qemu-img done what it was run for? Returns 0, or -1 with the reason. */
-static int judge(const struct job *job, const char *image, int error, int status,
-		 struct message *why)
+static int judge(const struct job *job, const char *image, int error, struct message *why)
 {
 	static const char other_way[] = "or attach it read-only (-r)";
+	int status = job->run.status;
 
 	if (error == ENOENT)
 		message_set(why, "%s: was not closed cleanly, and there is no qemu-img to repair it: install that (package qemu-utils), %s",
@@ -204,14 +155,11 @@ static int open_repaired(struct chain *chain, const char *image, const struct jo
 	return -1;
 }
 
-/*
- * Repairs @image, which is open as @chain, and opens it anew. Returns 0, or
- * -1 with the reason, and @chain is closed then.
- */
-int repair_image(struct chain *chain, const char *image, struct message *why)
+/* Repairs @image, of which @chain is the open chain. */
+static int repair(struct chain *chain, const char *image, struct message *why)
 {
 	struct job job = { 0 };
-	int error, status, ret;
+	int error, ret;
 
 	if (job_open(&job, &chain->layers[0], why)) {
 		chain_close(chain);
@@ -220,10 +168,29 @@ int repair_image(struct chain *chain, const char *image, struct message *why)
 	/* qemu-img wants the locks that the open chain holds. */
 	chain_close(chain);
 	complain("%s: was not closed cleanly: repairing it with " REPAIR_COMMAND, image);
-	error = job_run(&job, &status);
-	ret = judge(&job, image, error, status, why);
+	error = job_run(&job, image);
+	ret = judge(&job, image, error, why);
 	if (!ret)
 		ret = open_repaired(chain, image, &job, why);
 	job_close(&job);
+	return ret;
+}
+
+/*
+ * Repairs the active layer of @chain, and opens it anew. Returns 0, or -1 with the
+ * reason, and @chain is closed then.
+ */
+int repair_image(struct chain *chain, struct message *why)
+{
+	char *image = strdup(chain->layers[0].file.path);
+	int ret = -1;
+
+	if (image) {
+		ret = repair(chain, image, why);
+	} else {
+		message_set(why, "out of memory");
+		chain_close(chain);
+	}
+	free(image);
 	return ret;
 }

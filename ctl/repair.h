@@ -8,6 +8,6 @@
 /* The command that mends what is wrong with an image, for messages. */
 #define REPAIR_COMMAND	"qemu-img check -r all"
 
-int repair_image(struct chain *chain, const char *image, struct message *why);
+int repair_image(struct chain *chain, struct message *why);
 
 #endif /* QCOW2CTL_REPAIR_H */

@@ -12,12 +12,46 @@
 
 static const char units[] = "KMGTPE";
 
-/* K, M, ... and KiB, MiB, ... are powers of 1024; KB, MB, ... of 1000. */
+/*
+ * A unit: K, M, ... and KiB, MiB, ... are powers of 1024; KB, MB, ... of 1000;
+ * B or none at all is 1. Returns 0 if it is none of these.
+ */
+static uint64_t unit_parse(const char *text)
+{
+	uint64_t n = 1, base = 1024;
+	const char *unit;
+
+	if (!*text || !strcmp(text, "B"))
+		return 1;
+	unit = strchr(units, toupper((unsigned char)*text));
+	if (!unit)
+		return 0;
+	if (!strcmp(text + 1, "B"))
+		base = 1000;
+	else if (text[1] && strcmp(text + 1, "iB"))
+		return 0;
+	for (; unit >= units; unit--)
+		n *= base;
+	return n;
+}
+
+/* Digits after a point, as billionths. Returns what follows them, or NULL. */
+static const char *fraction_parse(const char *text, uint64_t *billionths)
+{
+	uint64_t worth = 100000000;
+
+	if (!isdigit((unsigned char)*text))
+		return NULL;
+	for (; isdigit((unsigned char)*text); text++, worth /= 10)
+		*billionths += worth * (*text - '0');
+	return text;
+}
+
+/* What size_format() makes is understood, too. */
 int size_parse(const char *text, uint64_t *bytes)
 {
-	unsigned int base = 1024;
-	const char *unit;
-	uint64_t n;
+	uint64_t n, unit, billionths = 0;
+	const char *rest;
 	char *end;
 
 	if (!isdigit((unsigned char)*text))
@@ -26,20 +60,16 @@ int size_parse(const char *text, uint64_t *bytes)
 	n = strtoull(text, &end, 10);
 	if (errno)
 		return -errno;
-	if (!*end) {
-		*bytes = n;
-		return 0;
-	}
-	unit = strchr(units, toupper((unsigned char)*end));
-	if (!unit)
+	rest = *end == '.' ? fraction_parse(end + 1, &billionths) : end;
+	if (!rest)
 		return -EINVAL;
-	if (!strcmp(end + 1, "B"))
-		base = 1000;
-	else if (end[1] && strcmp(end + 1, "iB"))
+	unit = unit_parse(rest);
+	/* There are no fractions of bytes. */
+	if (!unit || (unit == 1 && rest != end))
 		return -EINVAL;
-	for (; unit >= units; unit--)
-		if (__builtin_mul_overflow(n, base, &n))
-			return -ERANGE;
+	if (__builtin_mul_overflow(n, unit, &n) ||
+	    __builtin_add_overflow(n, (unsigned __int128)unit * billionths / 1000000000, &n))
+		return -ERANGE;
 	*bytes = n;
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include "control.h"
 #include "device.h"
 #include "freeze.h"
+#include "progress.h"
 #include "qcow2ctl.h"
 #include "run.h"
 
@@ -36,10 +37,15 @@ static int take(struct control *control, int index, char *name)
 	char path[QCOW2_PATH_MAX];
 	char *argv[] = { "qemu-img", "snapshot", "-q", "-c", name, path, NULL };
 	struct message why;
+	int ret = -1;
 
+	step_begin(DEVICE_FORMAT ": making snapshot %s", index, name);
 	if (control_info(control, &info, path))
 		message_set(&why, "%s", control->text);
-	else if (!run_qemu_img(argv, &why))
+	else
+		ret = run_qemu_img(argv, &why);
+	step_end();
+	if (!ret)
 		return EXIT_OK;
 	complain(DEVICE_FORMAT ": no snapshot: %s", index, why.text);
 	return EXIT_FAILED;
@@ -68,7 +74,7 @@ static int run_snapshot(const struct command *self, int argc, char **argv)
 	struct control control;
 	int c, index, status;
 
-	while ((c = getopt_long(argc, argv, FREEZE_SHORT COMMON_SHORT, snapshot_options,
+	while ((c = getopt_long(argc, argv, FREEZE_SHORT_SHORT COMMON_SHORT, snapshot_options,
 				NULL)) != -1) {
 		status = freeze_option(&how, c);
 		if (status == -2)

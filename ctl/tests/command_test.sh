@@ -5,88 +5,8 @@
 # directory: command_test.sh QCOW2CTL
 # shellcheck disable=SC2016 # the inner shell expands
 
-ctl=$1
-nr=0
-failed=0
-export FAKE_STATE=$PWD/state LC_ALL=C.UTF-8
-unset FAKE_FAIL FAKE_NO_NODE
-
-# run STATUS COMMAND...: what it prints is in $out and $err
-run()
-{
-	local want=$1 got
-
-	shift
-	: >state.log
-	"$@" >out 2>err
-	got=$?
-	out=$(cat out)
-	err=$(cat err)
-	log=$(cat state.log)
-	why=
-	[ $got -eq "$want" ] || why="status $got, not $want"
-	# A failure has one line.
-	[ "$(wc -l <err)" -le "${lines:-1}" ] || why="more than one line on stderr"
-}
-
-# has VALUE PATTERN
-has()
-{
-	# shellcheck disable=SC2053 # a pattern
-	[[ $1 == $2 ]] || why="$why; '$1' is not '$2'"
-}
-
-result()
-{
-	nr=$((nr + 1))
-	if [ -z "$why" ]; then
-		echo "ok $nr $1"
-	else
-		failed=1
-		echo "not ok $nr $1"
-		echo "# $why; stdout '$out', stderr '$err'" | tr '\n' ' '
-		echo
-	fi
-}
-
-# patch IMAGE OCTAL: the last byte of the incompatible features
-patch()
-{
-	# shellcheck disable=SC2059 # the octal is a format
-	printf "\\$2" | dd of="$1" bs=1 seek=79 conv=notrunc status=none
-}
-
-# features IMAGE: the same as a number
-features()
-{
-	od -An -tu1 -j79 -N1 -- "$1" | tr -d ' '
-}
-
-# dirty IMAGE [OPTION...]: makes an image of 1 GiB as a crash leaves it
-dirty()
-{
-	local image=$1
-
-	shift
-	# The directory keeps qemu-img from seeing anything but a file name.
-	qemu-img create -q -f qcow2 "$@" -o lazy_refcounts=on "$PWD/$image" 1G
-	# A line of the shell about the abort is of no interest.
-	{ qemu-io -c 'write -P 7 0 64k' -c abort "$PWD/$image" >noise; } 2>>noise
-	[ "$(($(features "./$image") & 1))" -eq 1 ] || echo "Bail out! $image is not dirty"
-}
-
-# stand_in COMMAND: what runs instead of qemu-img with $path
-stand_in()
-{
-	printf '#!/bin/sh\n%s\n' "$1" >stand-in/qemu-img
-	chmod +x stand-in/qemu-img
-}
-
-quiet()
-{
-	has "$out" ''
-	has "$err" ''
-}
+# shellcheck source=lib.sh
+. "${0%/*}/lib.sh"
 
 qemu-img create -q -f qcow2 base 1G
 qemu-img create -q -f qcow2 -b base -F qcow2 top
@@ -97,11 +17,11 @@ run 2 "$ctl"; has "$err" 'qcow2ctl: no command given*'; result "no command"
 run 2 "$ctl" frob; has "$err" 'qcow2ctl: frob: no such command*'; result "unknown command"
 run 0 "$ctl" --help; has "$out" 'Usage: *window*'; result "help"
 run 0 "$ctl" -V; has "$out" 'qcow2ctl [0-9]*'; result "version"
-for c in attach detach list info freeze thaw resume window; do
-	run 0 "$ctl" $c --help; has "$out" "Usage: qcow2ctl $c *Exit status*"; result "$c --help"
-	run 0 "$ctl" $c -V; has "$out" 'qcow2ctl [0-9]*'; result "$c --version"
-	run 2 "$ctl" $c --frob; has "$err" "qcow2ctl: $c: unrecognized*--frob*"; result "$c --frob"
-	run 2 "$ctl" $c -vZ; has "$err" "qcow2ctl: $c: invalid option*Z*"; result "$c -vZ"
+for c in $(commands "$ctl"); do
+	run 0 "$ctl" "$c" --help; has "$out" "Usage: qcow2ctl $c *Exit status*"; result "$c --help"
+	run 0 "$ctl" "$c" -V; has "$out" 'qcow2ctl [0-9]*'; result "$c --version"
+	run 2 "$ctl" "$c" --frob; has "$err" "qcow2ctl: $c: unrecognized*--frob*"; result "$c --frob"
+	run 2 "$ctl" "$c" -vZ; has "$err" "qcow2ctl: $c: invalid option*Z*"; result "$c -vZ"
 done
 run 2 "$ctl" attach; has "$err" '*no image given*'; result "attach without image"
 run 2 "$ctl" attach a b; has "$err" '*b: only one image*'; result "attach two"
@@ -318,7 +238,7 @@ qemu-img check -q crash || why="$why; not repaired"
 "$ctl" detach 2; result "dirty image is repaired"
 run 0 "$ctl" attach crash; has "$err" ''; "$ctl" detach 2; result "repaired once only"
 dirty crash
-lines=9 run 0 "$ctl" -v attach crash; has "$err" "*$repaired*attach: Repairing cluster*"
+lines=15 run 0 "$ctl" -v attach crash; has "$err" "*$repaired*attach: Repairing cluster*"
 "$ctl" detach 2; result "repair, verbose"
 dirty crash
 run 0 bash -c 'trap "" CHLD; exec "$0" attach crash <&- 2>&-' "$ctl"; has "$(features crash)" 0
@@ -422,5 +342,4 @@ run 1 "$ctl" detach 3 /dev/qcow20p1; has "$err" '*is a partition: name the whole
 has "$log" 'detach 3*'; result "detach one of two"
 run 0 "$ctl" -v list; has "$out" ''; result "nothing left"
 
-echo "1..$nr"
-exit $failed
+finish

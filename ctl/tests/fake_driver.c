@@ -4,7 +4,8 @@
  *
  * Linked with --wrap. Devices live in the file $FAKE_STATE, calls are noted
  * in $FAKE_STATE.log. $FAKE_FAIL="REQUEST:ERRNO:COUNT[:TEXT]" makes the
- * first COUNT calls of REQUEST in a process fail.
+ * first COUNT calls of REQUEST in a process fail; $FAKE_DELAY="REQUEST:MS"
+ * makes each of them take its time.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -37,6 +38,7 @@ struct fake {
 int __real_open64(const char *path, int flags, ...);
 int __wrap_open64(const char *path, int flags, ...);
 int __wrap_open(const char *path, int flags, ...);
+int __real_ioctl(int fd, unsigned long request, void *arg);
 int __wrap_ioctl(int fd, unsigned long request, void *arg);
 int __wrap_device_wait(int index);
 
@@ -77,14 +79,33 @@ static int open_control(void)
 	return fd;
 }
 
+static int open_any(const char *path, int flags, va_list ap)
+{
+	int mode = flags & O_CREAT ? va_arg(ap, int) : 0;
+
+	return strcmp(path, CONTROL_PATH) ? __real_open64(path, flags, mode) : open_control();
+}
+
 int __wrap_open64(const char *path, int flags, ...)
 {
-	return strcmp(path, CONTROL_PATH) ? __real_open64(path, flags) : open_control();
+	va_list ap;
+	int fd;
+
+	va_start(ap, flags);
+	fd = open_any(path, flags, ap);
+	va_end(ap);
+	return fd;
 }
 
 int __wrap_open(const char *path, int flags, ...)
 {
-	return __wrap_open64(path, flags);
+	va_list ap;
+	int fd;
+
+	va_start(ap, flags);
+	fd = open_any(path, flags, ap);
+	va_end(ap);
+	return fd;
 }
 
 int __wrap_device_wait(int index)
@@ -224,7 +245,7 @@ static int info(struct qcow2_ctl_info *arg)
 	if (data && !arg->layer_incompatible)
 		abort();
 	snprintf((char *)(uintptr_t)arg->path, arg->path_len, "%s",
-		 data ? fake->device[i].data_path[arg->layer] :
+		 arg->head.flags & QCOW2_INFO_F_REASON ? "" : data ? fake->device[i].data_path[arg->layer] :
 		 fake->device[i].path[arg->layer]);
 	return 0;
 }
@@ -251,14 +272,27 @@ static int injected(unsigned long request, struct qcow2_ctl_head *head)
 	return refuse(head, error, text);
 }
 
+static void delay(unsigned long request)
+{
+	char name[16];
+	unsigned int ms;
+
+	if (getenv("FAKE_DELAY") &&
+	    sscanf(getenv("FAKE_DELAY"), "%15[^:]:%u", name, &ms) == 2 &&
+	    !strcmp(name, request_name(request)))
+		usleep(ms * 1000);
+}
+
 int __wrap_ioctl(int fd, unsigned long request, void *arg)
 {
 	struct qcow2_ctl_head *head = arg;
 	struct qcow2_ctl_info *any = arg;
 
-	(void)fd;
+	if (_IOC_TYPE(request) != _IOC_TYPE(QCOW2_CTL_INFO))
+		return __real_ioctl(fd, request, arg);
 	if (head->size != _IOC_SIZE(request) || head->reserved)
 		abort();
+	delay(request);
 	if (injected(request, head))
 		return -1;
 	if (request == QCOW2_CTL_INFO && head->flags & QCOW2_INFO_F_NEXT)

@@ -686,9 +686,13 @@ static void test_sizes(void)
 		uint64_t bytes;
 	} good[] = {
 		{ "0", 0 }, { "512", 512 }, { "4K", 4096 }, { "4k", 4096 }, { "2MiB", 2 << 20 },
-		{ "1MB", 1000000 }, { "15E", 15ull << 60 },
+		{ "1MB", 1000000 }, { "15E", 15ull << 60 }, { "1.5G", 3ull << 29 },
+		{ "0.25MB", 250000 }, { "1.50000000000000000000K", 1536 }, { "15.9E", 0xfe66666666666666 },
+		{ "512B", 512 },
 	};
-	static const char *const bad[] = { "", "x", "-1", "1X", "1KiX", "16E", "1K ", "1.5G" };
+	static const char *const bad[] = { "", "x", "-1", "1X", "1KiX", "16E", "1K ", "1.5",
+					   "1.G", ".5G", "1..5G", "1.5.5G", "1.5B", "1,5G", "B",
+					   "99999999999999999999" };
 	static const struct {
 		uint64_t bytes;
 		const char *text;
