@@ -28,6 +28,9 @@ install: all ## module, qcow2ctl and the ioctl header (DESTDIR, PREFIX)
 	install -D -m 644 uapi/linux/blkqcow2.h \
 		$(DESTDIR)$(PREFIX)/include/linux/blkqcow2.h
 
+intree: ## the driver into the kernel source KDIR, as it would be there
+	packaging/intree $(KDIR)
+
 clean: ## what make has built, not what the tests keep in ~/.cache/blkqcow2
 	if test -e $(KDIR)/Makefile; then \
 		$(MAKE) -C $(KDIR) M=$(CURDIR)/blkqcow2 clean; fi
@@ -80,6 +83,9 @@ bench-window: deps ## how long windows take, beside qemu-nbd (5 minutes)
 	$(VM)/run --disk 8G --mem 4G --timeout 3000 --env TEST_TIMEOUT=2900 -- \
 		selftests/run_tests -v selftests/bench_window.sh
 
+check-intree: deps ## what make intree does, in Debian's newest kernel source (long)
+	selftests/check intree
+
 fuzz: deps ## the decoders under libFuzzer, for FUZZ_SECONDS (default 60)
 	selftests/fuzz/run
 
@@ -100,7 +106,8 @@ help: ## this list
 	while IFS='	' read -r target text; do \
 		printf '  make %-16s %s\n' "$$target" "$$text"; done
 
-.PHONY: all module ctl install clean deps demo check check-static check-kunit \
+.PHONY: all module ctl install intree clean deps demo check check-static \
+	check-intree check-kunit \
 	check-ctl check-vm check-debug check-format check-power check-crash \
 	check-memory check-stress check-hostile fuzz bench-window check-harness \
 	check-bench bench shell help
