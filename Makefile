@@ -5,6 +5,12 @@
 KDIR	?= /lib/modules/$(shell uname -r)/build
 DESTDIR	?=
 PREFIX	?= /usr/local
+prefix	?= $(PREFIX)
+
+VERSION	= $(shell sed -n '1s/.*(\([^)-]*\).*/\1/p' packaging/debian/changelog)
+DKMS_DIR = /usr/src/blkqcow2-$(VERSION)
+DKMS	?= dkms
+DEB_DIR	?= ../blkqcow2-deb
 
 VM	:= selftests/vm
 
@@ -21,12 +27,36 @@ module: ## blkqcow2/blkqcow2.ko
 ctl: ## ctl/qcow2ctl
 	$(MAKE) -C ctl
 
-install: all ## module, qcow2ctl and the ioctl header (DESTDIR, PREFIX)
+install: all install-ctl ## module, qcow2ctl and the ioctl header (DESTDIR, prefix)
 	$(MAKE) -C $(KDIR) M=$(CURDIR)/blkqcow2 modules_install \
 		$(if $(DESTDIR),INSTALL_MOD_PATH=$(DESTDIR))
-	$(MAKE) -C ctl install DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)
 	install -D -m 644 uapi/linux/blkqcow2.h \
-		$(DESTDIR)$(PREFIX)/include/linux/blkqcow2.h
+		$(DESTDIR)$(prefix)/include/linux/blkqcow2.h
+
+install-ctl: ctl ## qcow2ctl alone (DESTDIR, prefix)
+	$(MAKE) -C ctl install DESTDIR=$(DESTDIR) prefix=$(prefix)
+
+dkms-install: dkms-source ## the module by DKMS, for KERNEL (the running one)
+	sed 's/#MODULE_VERSION#/$(VERSION)/' packaging/dkms.conf \
+		>$(DESTDIR)$(DKMS_DIR)/dkms.conf
+	$(if $(DESTDIR),,$(DKMS) install --force -m blkqcow2 -v $(VERSION) \
+		$(if $(KERNEL),-k $(KERNEL)))
+
+dkms-uninstall: ## for all kernels, and its source
+	-$(DKMS) remove -m blkqcow2 -v $(VERSION) --all
+	rm -rf $(DKMS_DIR)
+
+# What the module is built of, where DKMS looks for it.
+dkms-source:
+	rm -rf $(DESTDIR)$(DKMS_DIR)
+	for file in $(sort $(wildcard $(addprefix blkqcow2/,*.[ch] Kbuild Makefile \
+		tests/*.c compat/Kbuild.compat compat/probes/*.c \
+		compat/include/linux/*.h)) uapi/linux/blkqcow2.h); do \
+		install -D -m 644 $$file $(DESTDIR)$(DKMS_DIR)/$$file || exit 1; \
+	done
+
+deb: ## Debian packages, in $(DEB_DIR) (dpkg-buildpackage, dh-dkms)
+	packaging/mkdeb $(DEB_DIR)
 
 intree: ## the driver into the kernel source KDIR, as it would be there
 	packaging/intree $(KDIR)
@@ -83,6 +113,9 @@ bench-window: deps ## how long windows take, beside qemu-nbd (5 minutes)
 	$(VM)/run --disk 8G --mem 4G --timeout 3000 --env TEST_TIMEOUT=2900 -- \
 		selftests/run_tests -v selftests/bench_window.sh
 
+check-package: deps ## packages built, installed, upgraded, removed, used (long)
+	selftests/check package
+
 check-intree: deps ## what make intree does, in Debian's newest kernel source (long)
 	selftests/check intree
 
@@ -106,8 +139,9 @@ help: ## this list
 	while IFS='	' read -r target text; do \
 		printf '  make %-16s %s\n' "$$target" "$$text"; done
 
-.PHONY: all module ctl install intree clean deps demo check check-static \
-	check-intree check-kunit \
+.PHONY: all module ctl install install-ctl dkms-install dkms-uninstall \
+	dkms-source deb intree clean deps demo check check-static \
+	check-intree check-package check-kunit \
 	check-ctl check-vm check-debug check-format check-power check-crash \
 	check-memory check-stress check-hostile fuzz bench-window check-harness \
 	check-bench bench shell help
