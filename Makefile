@@ -46,6 +46,10 @@ dkms-uninstall: ## for all kernels, and its source
 	-$(DKMS) remove -m blkqcow2 -v $(VERSION) --all
 	rm -rf $(DKMS_DIR)
 
+# Of the project, as the packages and dkms.conf have it.
+version:
+	@echo $(VERSION)
+
 # What the module is built of, where DKMS looks for it.
 dkms-source:
 	rm -rf $(DESTDIR)$(DKMS_DIR)
@@ -140,7 +144,7 @@ help: ## this list
 		printf '  make %-16s %s\n' "$$target" "$$text"; done
 
 .PHONY: all module ctl install install-ctl dkms-install dkms-uninstall \
-	dkms-source deb intree clean deps demo check check-static \
+	dkms-source version deb intree clean deps demo check check-static \
 	check-intree check-package check-kunit \
 	check-ctl check-vm check-debug check-format check-power check-crash \
 	check-memory check-stress check-hostile fuzz bench-window check-harness \
