@@ -4,8 +4,8 @@
 
 KDIR	?= /lib/modules/$(shell uname -r)/build
 DESTDIR	?=
-PREFIX	?= /usr/local
-prefix	?= $(PREFIX)
+prefix	?= /usr/local
+PREFIX	?= $(prefix)
 
 VERSION	= $(shell sed -n '1s/.*(\([^)-]*\).*/\1/p' packaging/debian/changelog)
 DKMS_DIR = /usr/src/blkqcow2-$(VERSION)
@@ -27,20 +27,21 @@ module: ## blkqcow2/blkqcow2.ko
 ctl: ## ctl/qcow2ctl
 	$(MAKE) -C ctl
 
-install: all install-ctl ## module, qcow2ctl and the ioctl header (DESTDIR, prefix)
+install: all install-ctl ## module, qcow2ctl and the ioctl header (DESTDIR, PREFIX)
 	$(MAKE) -C $(KDIR) M=$(CURDIR)/blkqcow2 modules_install \
 		$(if $(DESTDIR),INSTALL_MOD_PATH=$(DESTDIR))
 	install -D -m 644 uapi/linux/blkqcow2.h \
-		$(DESTDIR)$(prefix)/include/linux/blkqcow2.h
+		$(DESTDIR)$(PREFIX)/include/linux/blkqcow2.h
 
-install-ctl: ctl ## qcow2ctl alone (DESTDIR, prefix)
-	$(MAKE) -C ctl install DESTDIR=$(DESTDIR) prefix=$(prefix)
+install-ctl: ctl ## qcow2ctl alone (DESTDIR, PREFIX)
+	$(MAKE) -C ctl install DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)
 
 dkms-install: dkms-source ## the module by DKMS, for KERNEL (the running one)
 	sed 's/#MODULE_VERSION#/$(VERSION)/' packaging/dkms.conf \
 		>$(DESTDIR)$(DKMS_DIR)/dkms.conf
-	$(if $(DESTDIR),,$(DKMS) install --force -m blkqcow2 -v $(VERSION) \
-		$(if $(KERNEL),-k $(KERNEL)))
+	$(if $(DESTDIR),,for step in build install; do \
+		$(DKMS) $$step --force -m blkqcow2 -v $(VERSION) \
+			$(if $(KERNEL),-k $(KERNEL)) || exit 1; done)
 
 dkms-uninstall: ## for all kernels, and its source
 	-$(DKMS) remove -m blkqcow2 -v $(VERSION) --all
@@ -59,7 +60,7 @@ dkms-source:
 		install -D -m 644 $$file $(DESTDIR)$(DKMS_DIR)/$$file || exit 1; \
 	done
 
-deb: ## Debian packages, in $(DEB_DIR) (dpkg-buildpackage, dh-dkms)
+deb: ## Debian packages, in DEB_DIR (debhelper, dh-dkms)
 	packaging/mkdeb $(DEB_DIR)
 
 intree: ## the driver into the kernel source KDIR, as it would be there
