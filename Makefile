@@ -4,7 +4,13 @@
 
 KDIR	?= /lib/modules/$(shell uname -r)/build
 DESTDIR	?=
-PREFIX	?= /usr/local
+prefix	?= /usr/local
+PREFIX	?= $(prefix)
+
+VERSION	= $(shell sed -n '1s/.*(\([^)-]*\).*/\1/p' packaging/debian/changelog)
+DKMS_DIR = /usr/src/blkqcow2-$(VERSION)
+DKMS	?= dkms
+DEB_DIR	?= ../blkqcow2-deb
 
 VM	:= selftests/vm
 
@@ -24,12 +30,44 @@ ctl: ## ctl/qcow2ctl
 man: ## the manual pages, in Documentation/man
 	$(MAKE) -C Documentation/man
 
-install: all ## module, qcow2ctl, manual pages, ioctl header (DESTDIR, PREFIX)
+install: all install-ctl ## module, qcow2ctl, manual pages, ioctl header (DESTDIR, PREFIX)
 	$(MAKE) -C $(KDIR) M=$(CURDIR)/blkqcow2 modules_install \
 		$(if $(DESTDIR),INSTALL_MOD_PATH=$(DESTDIR))
-	$(MAKE) -C ctl install DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)
 	install -D -m 644 uapi/linux/blkqcow2.h \
 		$(DESTDIR)$(PREFIX)/include/linux/blkqcow2.h
+
+install-ctl: ctl ## qcow2ctl alone (DESTDIR, PREFIX)
+	$(MAKE) -C ctl install DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)
+
+dkms-install: dkms-source ## the module by DKMS, for KERNEL (the running one)
+	sed 's/#MODULE_VERSION#/$(VERSION)/' packaging/dkms.conf \
+		>$(DESTDIR)$(DKMS_DIR)/dkms.conf
+	$(if $(DESTDIR),,for step in build install; do \
+		$(DKMS) $$step --force -m blkqcow2 -v $(VERSION) \
+			$(if $(KERNEL),-k $(KERNEL)) || exit 1; done)
+
+dkms-uninstall: ## for all kernels, and its source
+	-$(DKMS) remove -m blkqcow2 -v $(VERSION) --all
+	rm -rf $(DKMS_DIR)
+
+# Of the project, as the packages and dkms.conf have it.
+version:
+	@echo $(VERSION)
+
+# What the module is built of, where DKMS looks for it.
+dkms-source:
+	rm -rf $(DESTDIR)$(DKMS_DIR)
+	for file in $(sort $(wildcard $(addprefix blkqcow2/,*.[ch] Kbuild Makefile \
+		tests/*.c compat/Kbuild.compat compat/probes/*.c \
+		compat/include/linux/*.h)) uapi/linux/blkqcow2.h); do \
+		install -D -m 644 $$file $(DESTDIR)$(DKMS_DIR)/$$file || exit 1; \
+	done
+
+deb: ## Debian packages, in DEB_DIR (debhelper, dh-dkms)
+	packaging/mkdeb $(DEB_DIR)
+
+intree: ## the driver into the kernel source KDIR, as it would be there
+	packaging/intree $(KDIR)
 
 clean: ## what make has built, not what the tests keep in ~/.cache/blkqcow2
 	if test -e $(KDIR)/Makefile; then \
@@ -84,6 +122,12 @@ bench-window: deps ## how long windows take, beside qemu-nbd (5 minutes)
 	$(VM)/run --disk 8G --mem 4G --timeout 3000 --env TEST_TIMEOUT=2900 -- \
 		selftests/run_tests -v selftests/bench_window.sh
 
+check-package: deps ## packages built, installed, upgraded, removed, used (long)
+	selftests/check package
+
+check-intree: deps ## what make intree does, in Debian's newest kernel source (long)
+	selftests/check intree
+
 fuzz: deps ## the decoders under libFuzzer, for FUZZ_SECONDS (default 60)
 	selftests/fuzz/run
 
@@ -104,7 +148,9 @@ help: ## this list
 	while IFS='	' read -r target text; do \
 		printf '  make %-16s %s\n' "$$target" "$$text"; done
 
-.PHONY: all module ctl man install clean deps demo check check-static check-kunit \
+.PHONY: all module ctl man install install-ctl dkms-install dkms-uninstall \
+	dkms-source version deb intree clean deps demo check check-static \
+	check-intree check-package check-kunit \
 	check-ctl check-vm check-debug check-format check-power check-crash \
 	check-memory check-stress check-hostile fuzz bench-window check-harness \
 	check-bench bench shell help

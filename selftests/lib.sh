@@ -18,19 +18,13 @@ self=${0##*/}
 self=${self%.sh}
 test_dir=$(cd -- "${BASH_SOURCE[0]%/*}" && pwd -P)
 bin=$test_dir/bin
+# In a kernel tree they are built beside the tests.
+[ -d "$bin" ] || bin=$test_dir
 readonly exit_skip=4
 # Programs must not translate what tests look for.
 export LC_ALL=C
 PATH=$test_dir/../ctl:$PATH
 
-if [ -z "${SCRATCH-}" ] || [ -z "${SHARED-}" ]; then
-	echo "run this through selftests/run_tests"
-	exit 1
-fi
-
-# A directory on a disk for the images, one in memory for the referees' files.
-disk=$SCRATCH/$self
-mem=$SHARED/$self
 mounts=()
 # Commands that take back what a test has set up under its mounts.
 undo=()
@@ -100,10 +94,29 @@ cleanup()
 	for command in "${undo[@]}"; do
 		$command
 	done
-	rm -rf "$disk" "$mem"
+	rm -rf "$disk" "$mem" ${alone:+"$alone"}
 	exit "$status"
 }
 
+# Alone, on a machine that may be somebody's: without the driver, or with
+# devices in use, nothing is done.
+run_alone()
+{
+	[ -c /dev/qcow2-control ] || modprobe -q blkqcow2 || skip "no driver"
+	command -v qcow2ctl >/dev/null || skip "no qcow2ctl"
+	! device_exists || skip "there are devices in use"
+	modprobe -q loop || :
+	alone=$(mktemp -d /var/tmp/qcow2.XXXXXX)
+	SCRATCH=$alone/disk SHARED=$alone/mem
+}
+
+alone=
+if [ -z "${SCRATCH-}" ] || [ -z "${SHARED-}" ]; then
+	run_alone
+fi
+# A directory on a disk for the images, one in memory for the referees' files.
+disk=$SCRATCH/$self
+mem=$SHARED/$self
 trap on_error ERR
 trap cleanup EXIT
 mkdir -p "$disk" "$mem"
