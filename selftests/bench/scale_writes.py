@@ -4,57 +4,71 @@
 
 usage: scale_writes.py IMAGE TRACE
 
-TRACE has the events scale_dio of the image's file alone. Where each
-of its tables is, IMAGE itself tells, read here by the specification."""
+TRACE has the events scale_dio of the image's file alone. Where each of its
+tables is, IMAGE itself tells, read here by the specification (without internal
+snapshots and extended L2 entries)."""
 
 import re
 import struct
 import sys
 
 OFFSET = 0x00fffffffffffe00
+EVENT = re.compile(r" scale_dio: .* pos=(\d+) write=(\d+) ")
 
 
-def table(file, offset, entries):
-    file.seek(offset)
-    data = file.read(8 * entries)
-    return struct.unpack(f">{len(data) // 8}Q", data)
+class Image:
+    """Where the tables of an image are, and how much they name."""
 
+    def __init__(self, path):
+        self.kinds = {}
+        with open(path, "rb") as self.file:
+            head = struct.unpack(">IIQIIQIIQQII", self.file.read(64))
+            self.size = 1 << head[4]
+            l1_size, l1, reftable = head[7:10]
+            reftable_entries = head[10] * self.size // 8
+            tables = self.entries(l1, l1_size)
+            blocks = self.entries(reftable, reftable_entries)
+            data = [host for at in tables
+                    for host in self.entries(at, self.size // 8)]
+        self.name("l2", tables)
+        self.name("refcounts", blocks)
+        self.name("l1", range(l1, l1 + l1_size * 8, self.size))
+        self.name("reftable", range(reftable, reftable + reftable_entries * 8,
+                                    self.size))
+        self.name("header", [0])
+        self.nr_tables = len(tables)
+        self.nr_data = len(data)
 
-def places(path):
-    """Host offset of each cluster of metadata, and what it is."""
-    found = {0: "header"}
-    with open(path, "rb") as file:
-        head = struct.unpack(">IIQIIQIIQQII", file.read(64))
-        bits, l1_size, l1, reftable, clusters = (
-            head[4], head[7], head[8], head[9], head[10])
-        size = 1 << bits
-        for entry in table(file, l1, l1_size):
-            found[entry & OFFSET] = "l2"
-        for entry in table(file, reftable, clusters * size // 8):
-            found[entry & ~511] = "refcounts"
-    found.update({at: "l1" for at in range(l1, l1 + l1_size * 8, size)})
-    found.update({at: "reftable" for at in
-                  range(reftable, reftable + clusters * size, size)})
-    found[0] = "header"
-    return found, size
+    def entries(self, offset, nr):
+        """What a table names."""
+        self.file.seek(offset)
+        found = self.file.read(8 * nr)
+        return [raw & OFFSET for raw in struct.unpack(f">{len(found) // 8}Q", found)
+                if raw & OFFSET]
+
+    def name(self, kind, offsets):
+        self.kinds.update({at: kind for at in offsets})
+
+    def kind(self, offset):
+        return self.kinds.get(offset & -self.size, "data")
 
 
 def main():
-    found, size = places(sys.argv[1])
+    image = Image(sys.argv[1])
     counts = dict.fromkeys(
-        ["data", "refcounts", "l2", "l1", "reftable", "header", "reads"], 0)
-    event = re.compile(r" scale_dio: .* pos=(\d+) write=(\d+) ")
+        ["data", "refcounts", "l2", "l1", "reftable", "header"], 0)
+    reads = 0
     with open(sys.argv[2], encoding="ascii", errors="replace") as trace:
-        for line in trace:
-            match = event.search(line)
-            if not match:
-                continue
-            if match[2] == "0":
-                counts["reads"] += 1
-                continue
-            counts[found.get(int(match[1]) & -size, "data")] += 1
-    for name, count in counts.items():
-        print(f"write-{name}" if name != "reads" else "image-reads", count)
+        for pos, write in EVENT.findall(trace.read()):
+            if write == "0":
+                reads += 1
+            else:
+                counts[image.kind(int(pos))] += 1
+    for kind, count in counts.items():
+        print(f"write-{kind} {count}")
+    print(f"image-reads {reads}")
+    print(f"image-data {image.nr_data}")
+    print(f"image-tables {image.nr_tables}")
 
 
 main()
