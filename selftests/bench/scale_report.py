@@ -75,6 +75,14 @@ def report_fsync(report):
                 judge_fsync(report, case, int(jobs), c)
         print_table(["", "writes", "fsyncs", "host flushes", "commits", "clusters",
                      *METADATA, "disk writes", "disk flushes"], rows)
+        for (case, who, jobs), c in cells.items():
+            orders = [(value, key[6:]) for key, value in c.items()
+                      if key.startswith("order ")]
+            if orders and jobs == "1":
+                print(f"  In which order, {case} image, {who}:")
+                for times, order in orders:
+                    print(f"  {times:6} times {order}")
+                print()
 
 
 def judge_fsync(report, case, jobs, c):
@@ -155,7 +163,7 @@ def report_attach(report):
     for machine, cells in report.each("attach"):
         title(f"Attach and detach, thousands of instructions ({machine})")
         print_table(["", "attach", "detach", "qcow2ctl itself"],
-                    [[cell[0], *(f"{c[m] / 1000:.0f}"
+                    [[f"{cell[0]}, {cell[1]} places", *(f"{c[m] / 1000:.0f}"
                                  for m in ("attach", "detach", "program"))]
                      for cell, c in cells.items()])
 

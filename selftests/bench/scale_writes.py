@@ -1,19 +1,20 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""What parts of an image were written?
+"""What parts of an image were written, and in which order?
 
 usage: scale_writes.py IMAGE TRACE
 
-TRACE has the events scale_dio of the image's file alone. Where each of its
-tables is, IMAGE itself tells, read here by the specification (without internal
-snapshots and extended L2 entries)."""
+TRACE has the events scale_dio and ext4_sync_file_enter of the image's file alone.
+Where each of its tables is, IMAGE itself tells, read here by the specification
+(without internal snapshots and extended L2 entries)."""
 
+import collections
 import re
 import struct
 import sys
 
 OFFSET = 0x00fffffffffffe00
-EVENT = re.compile(r" scale_dio: .* pos=(\d+) write=(\d+) ")
+EVENT = re.compile(r" scale_dio: .* pos=(\d+) write=(\d+) | (ext4_sync_file_enter): ")
 
 
 class Image:
@@ -53,22 +54,30 @@ class Image:
         return self.kinds.get(offset & -self.size, "data")
 
 
+def read_trace(image, path):
+    """What was done, one after the other."""
+    with open(path, encoding="ascii", errors="replace") as trace:
+        for pos, write, flush in EVENT.findall(trace.read()):
+            if flush:
+                yield "flush"
+            elif write == "0":
+                yield "read"
+            else:
+                yield image.kind(int(pos))
+
+
 def main():
     image = Image(sys.argv[1])
-    counts = dict.fromkeys(
-        ["data", "refcounts", "l2", "l1", "reftable", "header"], 0)
-    reads = 0
-    with open(sys.argv[2], encoding="ascii", errors="replace") as trace:
-        for pos, write in EVENT.findall(trace.read()):
-            if write == "0":
-                reads += 1
-            else:
-                counts[image.kind(int(pos))] += 1
-    for kind, count in counts.items():
-        print(f"write-{kind} {count}")
-    print(f"image-reads {reads}")
-    print(f"image-data {image.nr_data}")
-    print(f"image-tables {image.nr_tables}")
+    steps = list(read_trace(image, sys.argv[2]))
+    for kind in ("data", "refcounts", "l2", "l1", "reftable", "header"):
+        print(f"write-{kind}\t{steps.count(kind)}")
+    print(f"image-reads\t{steps.count('read')}")
+    print(f"image-data\t{image.nr_data}")
+    print(f"image-tables\t{image.nr_tables}")
+    # What follows a write of data, up to the next one.
+    orders = " ".join(step for step in steps if step != "read").split("data")[1:]
+    for order, times in collections.Counter(orders).most_common(6):
+        print(f"order data{order.rstrip()}\t{times}")
 
 
 main()
