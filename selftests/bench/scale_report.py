@@ -168,15 +168,13 @@ def report_attach(report):
                      for cell, c in cells.items()])
 
 
-MEMORY = ["Slab", "Percpu", "KernelStack", "VmallocUsed", "Cached", "AnonPages"]
-
-
 def report_memory(report):
+    parts = ["Slab", "Percpu", "VmallocUsed", "pages"]
     for machine, cells in report.each("memory"):
         title(f"Memory of an attached idle device, KiB ({machine})")
-        print_table(["", "all", *MEMORY],
-                    [[" ".join(cell), *(f"{c[m] / c['devices']:.0f}"
-                                        for m in ["total"] + MEMORY)]
+        print_table(["", "all", "slab", "percpu", "vmalloc", "pages"],
+                    [[" ".join(cell), f"{sum(c[p] for p in parts) / c['devices']:.0f}",
+                      *(f"{c[p] / c['devices']:.0f}" for p in parts)]
                      for cell, c in cells.items()])
 
 
