@@ -178,6 +178,7 @@ def report_memory(report):
                      for cell, c in cells.items()])
 
 
+ALLOCATIONS = ["kmalloc", "kmem_cache_alloc", "mm_page_alloc"]
 EVENTS = [("kmalloc", "kmalloc"), ("kmem_cache_alloc", "slab"),
           ("mm_page_alloc", "pages"), ("sched_switch", "switches")]
 
@@ -203,18 +204,18 @@ def report_path(report):
         for (case, who, rw, bs), c in cells.items():
             if who == "blkqcow2":
                 judge_path(report, case, f"{bs} {rw}", c)
+                judge_below(report, f"{bs} {rw}", c, cells.get((case, "loop", rw, bs)))
         judge_growth(report, cells, machine)
 
 
 def judge_path(report, case, name, c):
-    allocations = sum(c[f"{event}-own"] for event in
-                      ("kmalloc", "kmem_cache_alloc", "mm_page_alloc"))
+    own = sum(c[f"{event}-own"] for event in ALLOCATIONS)
     if case == "empty":
         # It would not be found on the fast path either.
         report.promise(f"{name}, empty image: allocations are found",
-                       allocations > 0, per(allocations, c["ios"]))
+                       own > 0, per(own, c["ios"]))
         return
-    report.promise(f"{name}: no allocation", not allocations, allocations)
+    report.promise(f"{name}: no allocation", not own, own)
     report.promise(f"{name}: no context switch of its own",
                    not c["sched_switch-own"], c["sched_switch-own"])
     report.promise(f"{name}: no worker (1 %)", c["work-own"] * 100 < c["ios"],
@@ -222,6 +223,19 @@ def judge_path(report, case, name, c):
     report.promise(f"{name}: the disk gets the user's pages",
                    c["bios-same-page"] == c["bios"] > 0,
                    f"{c['bios-same-page']} of {c['bios']}")
+
+
+def allocations(c):
+    return sum(c[f"{event}-{whose}"] for event in ALLOCATIONS
+               for whose in ("own", "below", "other")) / c["ios"]
+
+
+def judge_below(report, name, ours, loop):
+    """What lies below allocates a bio and what ext4 needs, for loop, too."""
+    if loop:
+        report.promise(f"{name}: all in all no more allocations than under loop (1 %)",
+                       allocations(ours) <= allocations(loop) * 1.01,
+                       f"{allocations(ours):.2f}, {allocations(loop):.2f}")
 
 
 def judge_growth(report, cells, machine):
