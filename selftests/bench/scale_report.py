@@ -223,15 +223,16 @@ def judge_path(report, case, name, c):
 
 
 def allocations(c):
-    return sum(c[f"{event}-{whose}"] for event in ALLOCATIONS
+    """Without pages: it is rather fio's start that takes some or not."""
+    return sum(c[f"{event}-{whose}"] for event in ("kmalloc", "kmem_cache_alloc")
                for whose in ("own", "below", "other")) / c["ios"]
 
 
 def judge_below(report, name, ours, loop):
     """What lies below allocates a bio and what ext4 needs, for loop, too."""
     if loop:
-        report.promise(f"{name}: all in all no more allocations than under loop (1 %)",
-                       allocations(ours) <= allocations(loop) * 1.01,
+        report.promise(f"{name}: all in all no more allocations than under loop (2 %)",
+                       allocations(ours) <= allocations(loop) * 1.02,
                        f"{allocations(ours):.2f}, {allocations(loop):.2f}")
 
 
