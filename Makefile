@@ -140,6 +140,9 @@ check-bench: deps ## a small selection of the benchmark: does it work?
 bench: deps ## measure blkqcow2 beside loop, qemu-nbd, ... (about an hour)
 	selftests/bench/run --icount --wall
 
+bench-scale: deps ## count flushes, allocations, locks; cost against size (long)
+	selftests/bench/scale
+
 shell: deps ## a shell in a virtual machine with the module loaded
 	$(VM)/run --disk 8G --interactive
 
@@ -153,4 +156,4 @@ help: ## this list
 	check-intree check-package check-kunit \
 	check-ctl check-vm check-debug check-format check-power check-crash \
 	check-memory check-stress check-hostile fuzz bench-window check-harness \
-	check-bench bench shell help
+	check-bench bench bench-scale shell help
