@@ -2,23 +2,29 @@
 /*
  * qcow2ctl info: all about one device and its layers
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "control.h"
 #include "device.h"
+#include "escape.h"
 #include "header.h"
 #include "qcow2ctl.h"
 #include "size.h"
+#include "tab.h"
 #include "utf8.h"
 
 static const char info_usage[] =
-"Usage: qcow2ctl info [-J] DEV\n"
+"Usage: qcow2ctl info [-J | --udev] DEV\n"
 "\n"
 "Show what there is to know about a device and the layers of its image.\n"
 "\n"
 "Options:\n"
 " -J, --json      as JSON; sizes are in bytes\n"
+"     --udev      what udev names the device by: its number, the image's file\n"
+"                 name, and the name that the image has in /etc/qcow2tab\n"
 " -h, --help      this text\n"
 " -V, --version   the version\n"
 " -v, --verbose   explain on standard error what is done\n"
@@ -27,6 +33,7 @@ static const char info_usage[] =
 
 static const struct option info_options[] = {
 	{ "json", no_argument, NULL, 'J' },
+	{ "udev", no_argument, NULL, 'U' },
 	COMMON_LONG
 };
 
@@ -305,22 +312,75 @@ static int show(struct control *control, int index, bool json)
 	return ret ? EXIT_FAILED : EXIT_OK;
 }
 
+static void put_property(const char *key, const char *text)
+{
+	char *escaped = escape_link(text);
+
+	if (escaped)
+		printf("%s=%s\n", key, escaped);
+	free(escaped);
+}
+
+/* The device's number is a name of its own: no file may have it. */
+static bool is_number(const char *name)
+{
+	return !name[strspn(name, "0123456789")];
+}
+
+/* udev hears of a device a moment before it can be asked for. */
+static int ask_new(struct control *control, struct qcow2_ctl_info *info,
+		   char path[QCOW2_PATH_MAX])
+{
+	unsigned int tries;
+	int ret;
+
+	for (tries = 0; ; tries++) {
+		ret = control_info(control, info, path);
+		if (ret != -ENODEV || tries == DEVICE_RETRIES)
+			return ret;
+		device_pause();
+	}
+}
+
+static int show_udev(struct control *control, int index)
+{
+	struct qcow2_ctl_info info = { .index = index };
+	char path[QCOW2_PATH_MAX], *name;
+	const char *slash;
+
+	if (ask_new(control, &info, path)) {
+		complain(DEVICE_FORMAT ": %s", index, control->text);
+		return EXIT_FAILED;
+	}
+	printf("QCOW2_INDEX=%d\n", index);
+	slash = strrchr(path, '/');
+	if (slash && !is_number(slash + 1))
+		put_property("QCOW2_FILE_ENC", slash + 1);
+	name = tab_name(path);
+	if (name)
+		put_property("QCOW2_NAME", name);
+	free(name);
+	return EXIT_OK;
+}
+
 static int run_info(const struct command *self, int argc, char **argv)
 {
 	struct control control;
 	struct message why;
-	bool json = false;
+	bool json = false, udev = false;
 	int c, index, status;
 
 	while ((c = getopt_long(argc, argv, "J" COMMON_SHORT, info_options, NULL)) != -1) {
-		if (c == 'J') {
+		if (c == 'J')
 			json = true;
-			continue;
-		}
-		status = common_option(self, c);
+		else if (c == 'U')
+			udev = true;
+		status = c == 'J' || c == 'U' ? -1 : common_option(self, c);
 		if (status >= 0)
 			return status;
 	}
+	if (json && udev)
+		return usage_error("--json and --udev exclude each other");
 	if (optind == argc)
 		return usage_error("no device given");
 	if (optind + 1 < argc)
@@ -333,7 +393,7 @@ static int run_info(const struct command *self, int argc, char **argv)
 		complain("%s", why.text);
 		status = EXIT_FAILED;
 	} else {
-		status = show(&control, index, json);
+		status = udev ? show_udev(&control, index) : show(&control, index, json);
 	}
 	control_close(&control);
 	return status;
