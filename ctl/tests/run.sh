@@ -28,8 +28,9 @@ suite()
 }
 
 echo "KTAP version 1"
-echo "1..2"
+echo "1..3"
 suite unit "$build/unit_test"
 # Whoever runs this in the background may have signals ignored.
 suite command env --default-signal "$tests/command_test.sh" "$build/qcow2ctl"
+suite generator "$tests/generator_test.sh" "$tests/../systemd/qcow2-generator.in"
 exit $failed
