@@ -21,7 +21,7 @@ module: ## blkqcow2/blkqcow2.ko
 ctl: ## ctl/qcow2ctl
 	$(MAKE) -C ctl
 
-install: all ## module, qcow2ctl and the ioctl header (DESTDIR, PREFIX)
+install: all ## module, qcow2ctl, ioctl header, udev, systemd (DESTDIR, PREFIX)
 	$(MAKE) -C $(KDIR) M=$(CURDIR)/blkqcow2 modules_install \
 		$(if $(DESTDIR),INSTALL_MOD_PATH=$(DESTDIR))
 	$(MAKE) -C ctl install DESTDIR=$(DESTDIR) PREFIX=$(PREFIX)
@@ -70,6 +70,9 @@ check-crash: deps ## power cuts at hundreds of moments, 13 kinds of images (long
 check-memory: deps ## dirty pages and swap with very little memory (long)
 	selftests/check memory
 
+check-boot: deps ## boots with images in fstab, shutdowns with open windows (5 min)
+	selftests/check boot
+
 check-stress: deps ## windows, detaches and kills at random times (very long)
 	selftests/check stress
 
@@ -102,5 +105,5 @@ help: ## this list
 
 .PHONY: all module ctl install clean deps demo check check-static check-kunit \
 	check-ctl check-vm check-debug check-format check-power check-crash \
-	check-memory check-stress check-hostile fuzz bench-window check-harness \
+	check-memory check-boot check-stress check-hostile fuzz bench-window check-harness \
 	check-bench bench shell help
