@@ -30,7 +30,7 @@ ctl: ## ctl/qcow2ctl
 man: ## the manual pages, in Documentation/man
 	$(MAKE) -C Documentation/man
 
-install: all install-ctl ## module, qcow2ctl, manual pages, ioctl header (DESTDIR, PREFIX)
+install: all install-ctl ## module, qcow2ctl and what belongs to it, header (DESTDIR, PREFIX)
 	$(MAKE) -C $(KDIR) M=$(CURDIR)/blkqcow2 modules_install \
 		$(if $(DESTDIR),INSTALL_MOD_PATH=$(DESTDIR))
 	install -D -m 644 uapi/linux/blkqcow2.h \
@@ -112,6 +112,9 @@ check-crash: deps ## power cuts at hundreds of moments, 13 kinds of images (long
 check-memory: deps ## dirty pages and swap with very little memory (long)
 	selftests/check memory
 
+check-boot: deps ## boots with images in fstab, shutdowns with open windows (5 min)
+	selftests/check boot
+
 check-stress: deps ## windows, detaches and kills at random times (very long)
 	selftests/check stress
 
@@ -155,5 +158,5 @@ help: ## this list
 	dkms-source version deb intree clean deps demo check check-static \
 	check-intree check-package check-kunit \
 	check-ctl check-vm check-debug check-format check-power check-crash \
-	check-memory check-stress check-hostile fuzz bench-window check-harness \
+	check-memory check-boot check-stress check-hostile fuzz bench-window check-harness \
 	check-bench bench bench-scale shell help

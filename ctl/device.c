@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "device.h"
+#include "escape.h"
 
 #define NODE_WAIT_MS	5000
 
@@ -151,23 +152,6 @@ int device_wait(int index)
 	return 0;
 }
 
-/* Undoes the \ooo of /proc, in place. */
-static void unescape(char *s)
-{
-	char *to = s;
-
-	while (*s) {
-		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' && s[2] <= '7' &&
-		    s[3] >= '0' && s[3] <= '7') {
-			*to++ = (s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0');
-			s += 4;
-		} else {
-			*to++ = *s++;
-		}
-	}
-	*to = 0;
-}
-
 static bool is_disk(const char *name, int index)
 {
 	int other, partition;
@@ -204,7 +188,7 @@ bool find_mount(FILE *mountinfo, int index, struct message *user)
 		if (!mount_matches(line, index) ||
 		    sscanf(line, "%*d %*d %*s %*s %ms", &target) != 1)
 			continue;
-		unescape(target);
+		unescape_octal(target);
 		message_set(user, "mounted on %s", target);
 		free(target);
 		found = true;

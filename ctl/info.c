@@ -14,6 +14,7 @@
 #include "progress.h"
 #include "qcow2ctl.h"
 #include "table.h"
+#include "udev.h"
 #include "utf8.h"
 
 static const char info_usage[] =
@@ -31,6 +32,8 @@ static const char info_usage[] =
 "                       +COLUMN: in addition to those that a table usually has\n"
 " -O, --output-all      as a table of all columns\n"
 " -r, --raw             as a table for programs: one space between columns\n"
+" -u, --udev            what udev names the device by: its number, the image's\n"
+"                       file name, and the name that it has in /etc/qcow2tab\n"
 " -h, --help            this text\n"
 " -V, --version         the version\n"
 " -v, --verbose         explain on standard error what is done\n"
@@ -74,7 +77,11 @@ static const char info_usage[] =
 "\n"
 "Exit status: 0 done, 1 failed, 2 wrong usage.\n";
 
-static const struct option info_options[] = { TABLE_LONG, COMMON_LONG };
+static const struct option info_options[] = {
+	{ "udev", no_argument, NULL, 'u' },
+	TABLE_LONG,
+	COMMON_LONG
+};
 
 enum {
 	COL_NAME, COL_STATE, COL_REASON, COL_FROZEN, COL_FS_FROZEN, COL_SIZE, COL_SECTOR,
@@ -507,7 +514,7 @@ static int show(struct control *control, int index, const struct table *t, bool 
 
 /* Returns an exit status, or -1 to go on. */
 static int parse_options(const struct command *self, int argc, char **argv, struct table *t,
-			 bool *as_table)
+			 bool *as_table, bool *udev)
 {
 	bool columns_chosen = false;
 	int c, status;
@@ -515,8 +522,12 @@ static int parse_options(const struct command *self, int argc, char **argv, stru
 
 	for (i = 0; i < sizeof(usual) / sizeof(*usual); i++)
 		table_show(t, usual[i]);
-	while ((c = getopt_long(argc, argv, TABLE_SHORT COMMON_SHORT, info_options,
+	while ((c = getopt_long(argc, argv, "u" TABLE_SHORT COMMON_SHORT, info_options,
 				NULL)) != -1) {
+		if (c == 'u') {
+			*udev = true;
+			continue;
+		}
 		status = table_option(t, c);
 		if (status == -2)
 			status = common_option(self, c);
@@ -524,6 +535,8 @@ static int parse_options(const struct command *self, int argc, char **argv, stru
 			return status;
 		columns_chosen |= c == 'o' || c == 'O';
 	}
+	if (*udev && (columns_chosen || t->json || t->noheadings || t->raw))
+		return usage_error("--udev and options of tables exclude each other");
 	*as_table = !t->json && (columns_chosen || t->noheadings || t->raw);
 	if (t->json && !columns_chosen)
 		table_option(t, 'O');
@@ -534,10 +547,10 @@ static int run_info(const struct command *self, int argc, char **argv)
 {
 	struct table t = { .columns = columns, .nr_columns = NR_COLUMNS };
 	struct control control;
-	bool as_table;
+	bool as_table = false, udev = false;
 	int index, status;
 
-	status = parse_options(self, argc, argv, &t, &as_table);
+	status = parse_options(self, argc, argv, &t, &as_table, &udev);
 	if (status >= 0)
 		return status;
 	if (optind == argc)
@@ -546,7 +559,7 @@ static int run_info(const struct command *self, int argc, char **argv)
 		return usage_error("%s: only one device at a time", argv[optind + 1]);
 	if (device_open(argv[optind], &control, &index))
 		return EXIT_FAILED;
-	status = show(&control, index, &t, as_table);
+	status = udev ? show_udev(&control, index) : show(&control, index, &t, as_table);
 	control_close(&control);
 	return status;
 }

@@ -8,8 +8,9 @@
 #include "utf8.h"
 
 /* Length of the valid character at @s, 0 if there is none. */
-static size_t utf8_length(const unsigned char *s)
+size_t utf8_length(const char *text)
 {
+	const unsigned char *s = (const unsigned char *)text;
 	size_t len, i;
 
 	if (*s < 0x80)
@@ -35,7 +36,7 @@ static size_t utf8_length(const unsigned char *s)
 /* A copy in which U+FFFD replaces each byte that is not UTF-8. */
 char *utf8_dup(const char *text)
 {
-	const unsigned char *s = (const unsigned char *)text;
+	const char *s = text;
 	char *copy = malloc(3 * strlen(text) + 1);
 	char *to = copy;
 	size_t len;

@@ -98,6 +98,23 @@ d = json.load(open("out"))
 assert d["layers"][1]["file"].endswith("/base") and d["read-only"] is False' || why=JSON
 result "info --json"
 run 1 "$ctl" info 2; has "$err" '*/dev/qcow22: no such device*list*'; result "no such device"
+
+# names for udev, and /etc/qcow2tab
+run 2 "$ctl" info --json --udev 0; has "$err" '*exclude each other*'; result "info --json --udev"
+export QCOW2TAB=$PWD/qcow2tab
+run 0 "$ctl" info --udev 0; has "$out" $'QCOW2_INDEX=0\nQCOW2_FILE_ENC=top'; result "info --udev, no table"
+printf '%s\n' '# root top' "12 $PWD/top" "bad/name $PWD/top" "alone" \
+	"other $PWD/base" "root-disk $PWD/./top read-only" >qcow2tab
+run 0 "$ctl" info --udev 0; has "$out" '*_FILE_ENC=top?QCOW2_NAME=root-disk'; result "info --udev"
+printf 'odd %s\n' "$PWD/sp\\040ace\\012new" >>qcow2tab
+run 0 "$ctl" info --udev 1; has "$out" '*_FILE_ENC=sp\\x20ace\\x0anew?QCOW2_NAME=odd'
+result "info --udev, odd characters"
+ln top 77
+"$ctl" attach -r -i 2 77 >noise; run 0 "$ctl" info --udev 2
+has "$out" $'QCOW2_INDEX=2\nQCOW2_NAME=root-disk'; "$ctl" detach 2; rm 77
+result "info --udev, a number as file name"
+run 1 "$ctl" info --udev 99; has "$err" '*/dev/qcow299: no such device*'; result "info --udev, no such device"
+unset QCOW2TAB
 dev=$(awk '$4 !~ /^(qcow|name|$)/ {print "/dev/" $4; exit}' /proc/partitions)
 if [ -b "$dev" ]; then
 	run 1 "$ctl" info "$dev"; has "$err" "*$dev is not a qcow2 device*"; result "other device"

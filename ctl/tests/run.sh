@@ -35,11 +35,14 @@ suite()
 }
 
 echo "KTAP version 1"
-echo "1..5"
+echo "1..6"
+# The suites have make run without a word of its own.
+unset MAKEFLAGS MFLAGS
 suite unit "$build/unit_test"
 # Whoever runs this in the background may have signals ignored.
 suite command env --default-signal "$tests/command_test.sh" "$build/qcow2ctl"
 suite habits env --default-signal "$tests/habits_test.sh" "$build/qcow2ctl"
 suite man "$tests/man_test.sh" "$build/qcow2ctl"
 suite completion "$tests/completion_test.sh" "$build/qcow2ctl"
+suite generator "$tests/generator_test.sh" "$tests/../systemd/qcow2-generator.in"
 exit $failed

@@ -241,6 +241,7 @@ enum qcow2_state {
  * @layer_autoclear: out: autoclear feature bits
  * @path: in: user address of a buffer for the layer's path, or 0
  * @path_len: in: its size in bytes
+ * @reserved: must be 0
  * @logical_block_size: out: of the disk, in bytes
  * @size_bytes: out: capacity of the disk
  * @frozen_ns: out: how long the device has been frozen, 0 if it is not
