@@ -25,8 +25,8 @@
 /* Dirty metadata is not kept from the file for longer than this. */
 #define QCOW2_COMMIT_DELAY	(5 * HZ)
 
-/* Copies that a commit can always make; with fewer it takes several rounds. */
-#define QCOW2_COMMIT_RESERVE	32
+/* Copies that a commit can always make: each device has two times as many. */
+#define QCOW2_COMMIT_RESERVE	8
 
 /* And those that it makes at most at a time. */
 #define QCOW2_COMMIT_COPIES	1024
@@ -491,7 +491,8 @@ static bool qcow2_commit_needed(struct qcow2_image *image)
 	return needed;
 }
 
-static int qcow2_commit_run(struct qcow2_image *image)
+/* @wanted: somebody waits for what is in the file already, too. */
+static int qcow2_commit_run(struct qcow2_image *image, bool wanted)
 {
 	int ret = image->commit.error;
 
@@ -506,7 +507,7 @@ static int qcow2_commit_run(struct qcow2_image *image)
 	if (qcow2_commit_needed(image)) {
 		atomic64_inc(&image->dev->stats.commits);
 		ret = qcow2_commit_dirty(image);
-	} else {
+	} else if (wanted) {
 		ret = qcow2_layer_flush(qcow2_active(image));
 	}
 	/*
@@ -534,7 +535,7 @@ static void qcow2_commit_work(struct work_struct *work)
 	spin_lock_irq(&commit->lock);
 	list_splice_init(&commit->waiters, &waiters);
 	spin_unlock_irq(&commit->lock);
-	ret = qcow2_commit_run(image);
+	ret = qcow2_commit_run(image, !list_empty(&waiters));
 	list_for_each_entry_safe(waiter, next, &waiters, node)
 		waiter->end(waiter, ret);
 	qcow2_work_end(flags);

@@ -11,7 +11,8 @@
 #include <linux/sysfs.h>
 #include "qcow2.h"
 
-#define QCOW2_QUEUE_DEPTH	128
+/* Requests of a disk at a time, on all processors together: loop has half of it. */
+#define QCOW2_QUEUE_DEPTH	256
 #define QCOW2_MAX_IO_BYTES	SZ_4M
 
 /* What one request zeroes or discards: so many clusters, or so many bytes. */
@@ -183,7 +184,9 @@ static int qcow2_disk_tags(struct qcow2_dev *dev)
 	set->queue_depth = QCOW2_QUEUE_DEPTH;
 	set->numa_node = NUMA_NO_NODE;
 	set->cmd_size = sizeof(struct qcow2_req);
-	set->flags = BLK_MQ_F_BLOCKING | BLK_MQ_F_NO_SCHED_BY_DEFAULT;
+	/* Else each processor would have as many, in memory that mostly idles. */
+	set->flags = BLK_MQ_F_BLOCKING | BLK_MQ_F_NO_SCHED_BY_DEFAULT |
+		     BLK_MQ_F_TAG_HCTX_SHARED;
 	return blk_mq_alloc_tag_set(set);
 }
 
