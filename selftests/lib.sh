@@ -104,7 +104,8 @@ run_alone()
 {
 	[ -c /dev/qcow2-control ] || modprobe -q blkqcow2 || skip "no driver"
 	command -v qcow2ctl >/dev/null || skip "no qcow2ctl"
-	! device_exists || skip "there are devices in use"
+	! compgen -G '/sys/block/qcow2*' >/dev/null ||
+		skip "there are devices in use"
 	modprobe -q loop || :
 	alone=$(mktemp -d /var/tmp/qcow2.XXXXXX)
 	SCRATCH=$alone/disk SHARED=$alone/mem
