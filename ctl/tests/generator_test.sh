@@ -4,9 +4,10 @@
 # Tests of qcow2-generator, in the current directory: generator_test.sh GENERATOR
 # shellcheck disable=SC2016 # systemd expands, or not
 
+# shellcheck source=lib.sh
+. "${0%/*}/lib.sh"
 generator=$1
-nr=0
-failed=0
+out=''
 export QCOW2TAB=$PWD/qcow2tab
 
 # generate LINE...: the table has these; what is made is in units/
@@ -41,24 +42,6 @@ missing()
 	[ ! -e "units/$1" ] && [ ! -L "units/$1" ] || why="$why; $1 is there"
 }
 
-says()
-{
-	# shellcheck disable=SC2053 # a pattern
-	[[ $err == $1 ]] || why="$why; says '$err', not '$1'"
-}
-
-result()
-{
-	nr=$((nr + 1))
-	if [ -z "$why" ]; then
-		echo "ok $nr $1"
-	else
-		failed=1
-		echo "not ok $nr $1"
-		echo "# $why"
-	fi
-}
-
 dev='dev-disk-by\x2dqcow2'
 
 generate '# data /x.qcow2' '' 'data /srv/data.qcow2'
@@ -70,7 +53,7 @@ line qcow2@data.service "Before=blockdev@$dev-data.target umount.target"
 exists local-fs.target.wants/qcow2@data.service \
 	"$dev-data.device.requires/qcow2@data.service" \
 	"$dev-data.device.d/40-device-timeout.conf"
-says ''; result "a plain line"
+has "$err" ''; result "a plain line"
 
 generate 'a@b-c /im\040a$g%e"s\134x/d.qcow2 ro,cache-size=4M,x-any,x-systemd.requires-mounts-for=/a\040b'
 line 'qcow2@a\x40b\x2dc.service' \
@@ -78,7 +61,7 @@ line 'qcow2@a\x40b\x2dc.service' \
 line 'qcow2@a\x40b\x2dc.service' 'RequiresMountsFor="/im a$g%%e\"s\\x/d.qcow2" "/a b"'
 line 'qcow2@a\x40b\x2dc.service' 'ExecStop=@libexecdir@/qcow2-detach /dev/disk/by-qcow2/a@b-c'
 exists 'local-fs.target.wants/qcow2@a\x40b\x2dc.service'
-says ''; result "characters that mean something to systemd"
+has "$err" ''; result "characters that mean something to systemd"
 
 generate 'a /a noauto' 'b /b nofail' 'c /c _netdev'
 missing local-fs.target.wants/qcow2@a.service
@@ -87,10 +70,10 @@ exists "$dev-a.device.requires/qcow2@a.service" local-fs.target.wants/qcow2@b.se
 missing local-fs.target.wants/qcow2@c.service
 ! grep -q '^Before=local-fs.target' units/qcow2@b.service || why="$why; b is waited for"
 line qcow2@c.service 'Before=remote-fs.target'
-says ''; result "noauto, nofail, _netdev"
+has "$err" ''; result "noauto, nofail, _netdev"
 
 generate '12 /x' 'a/b /x' '.a /x' 'a relative' 'b' 'c /x\012y' 'd /d' 'd /e' 'e /e'
-says '*:1: 12: a number*:2: a/b: a name has*:3: .a: a name*:4: a: no abs*:5: b: no abs*:6: c: control*:8: d: is there*'
+has "$err" '*:1: 12: a number*:2: a/b: a name has*:3: .a: a name*:4: a: no abs*:5: b: no abs*:6: c: control*:8: d: is there*'
 line qcow2@d.service 'ExecStart=@sbindir@/qcow2ctl attach -- "/d"'
 exists qcow2@e.service
 for name in 12 .a a b c; do
