@@ -81,7 +81,7 @@ rm a.qcow2
 qemu-img create -q -f qcow2 a.qcow2 512M
 for type in ext4 xfs btrfs; do
 	attach a.qcow2
-	blkdiscard -f -q "$dev"
+	blkdiscard -f "$dev" 2>/dev/null
 	"mkfs.$type" -q "$dev" 2>/dev/null
 	mount_at mnt "$dev"
 	get_blocks
