@@ -65,6 +65,8 @@ refused "$locked" qcow2ctl attach mnt2/a.qcow2
 refused "$locked" qcow2ctl attach export/a.qcow2
 qemu_on
 qemu_open mnt2/a.qcow2 && fail "QEMU writes to what another client has"
+# That is up to the driver's own locks: qcow2ctl's forbid only writing.
+qemu_open -r mnt2/a.qcow2 && fail "QEMU reads what another client has"
 # In a window the other client has the image, and gives it back.
 qcow2ctl freeze "$dev"
 qemu_open mnt2/a.qcow2 || fail "QEMU does not get it in a window"
@@ -76,6 +78,7 @@ dd if="$dev" of="$mem/read" bs=64k count=1 iflag=direct status=none
 head -c 64k /dev/zero | tr '\0' '\167' | cmp - "$mem/read" ||
 	fail "what the other client wrote in the window is not there"
 qemu_open mnt2/a.qcow2 && fail "QEMU writes to the image after the window"
+qemu_open -r mnt2/a.qcow2 && fail "QEMU reads the image after the window"
 dd if="$raw_content" of="$dev" bs=64k count=1 oflag=direct status=none
 detach "$dev"
 qemu_open mnt2/a.qcow2 || fail "QEMU does not get what was detached"
