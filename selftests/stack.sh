@@ -21,9 +21,10 @@ volumes()
 
 	shift
 	# It tells of what it has inherited, and of archives that are not wanted.
-	LVM_SUPPRESS_FD_WARNINGS=1 lvm "$command" -qq --config "devices { use_devicesfile=0 dir=\"/dev\"
+	lvm "$command" -qq --config "devices { use_devicesfile=0 dir=\"/dev\"
 		filter=[ \"a|^${stack_disk:?}|\", \"r|.*|\" ] }
-		backup { backup=0 archive=0 } activation { monitoring=0 }" "$@"
+		backup { backup=0 archive=0 } activation { monitoring=0 }" "$@" 2>"$mem/lvm" ||
+		fail "$command: $(<"$mem/lvm")"
 }
 
 # stack_make DISK TYPE...: GPT, a volume group, a volume for each type of file
