@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# two clients of one NFS server, each in a network namespace: image locks, windows, I/O
+
+. "${0%/*}/lib.sh"
+. "$test_dir/lock.sh"
+. "$test_dir/below.sh"
+
+for program in exportfs rpc.nfsd rpc.mountd mount.nfs4 ip nsenter unshare; do
+	command -v "$program" >/dev/null || skip "no $program on this machine"
+done
+modprobe -qa nfsd nfsv4 veth || skip "the kernel has no NFS"
+
+# The services that NFS 3 needs are left out; see test_operator_03.
+serve()
+{
+	mount -t nfsd nfsd /proc/fs/nfsd
+	undo+=("umount /proc/fs/nfsd")
+	echo 0 >/proc/sys/fs/leases-enable
+	echo 10 >/proc/fs/nfsd/nfsv4leasetime
+	echo 10 >/proc/fs/nfsd/nfsv4gracetime
+	mkdir export
+	exportfs -o rw,no_root_squash,insecure,no_subtree_check,fsid=0 \
+		"10.99.0.0/16:$disk/export"
+	undo=("exportfs -ua" "${undo[@]}")
+	rpc.mountd -N 3
+	undo=("killall rpc.mountd" "${undo[@]}")
+	rpc.nfsd -N 3 2
+	undo=("rpc.nfsd 0" "${undo[@]}")
+	echo Y >/proc/fs/nfsd/v4_end_grace
+}
+
+# client NUMBER: the export at mntNUMBER, as a machine with another name and
+# another address.
+client()
+{
+	ip netns add "client$1"
+	undo+=("ip netns delete client$1")
+	ip link add "server$1" type veth peer name eth0 netns "client$1"
+	ip address add "10.99.$1.1/24" dev "server$1"
+	ip link set "server$1" up
+	ip -n "client$1" link set lo up
+	ip -n "client$1" address add "10.99.$1.2/24" dev eth0
+	ip -n "client$1" link set eth0 up
+	mkdir "mnt$1"
+	# shellcheck disable=SC2016 # in the namespaces
+	nsenter --net="/run/netns/client$1" unshare --uts bash -c '
+		echo "client$1" >/proc/sys/kernel/hostname
+		mount -t nfs4 -o vers=4.2 "10.99.$1.1:/" "mnt$1"
+	' - "$1"
+	mounts+=("$disk/mnt$1")
+}
+
+serve
+client 1
+client 2
+[ "$(find /proc/fs/nfsd/clients -name info | wc -l)" = 2 ] ||
+	fail "the server does not see two clients"
+locked="in use|locked"
+new_image mnt1/a.qcow2
+expect_buffered 0 mnt1/a.qcow2
+attach mnt1/a.qcow2
+refused "$locked" qcow2ctl attach mnt2/a.qcow2
+refused "$locked" qcow2ctl attach export/a.qcow2
+qemu_on
+qemu_open mnt2/a.qcow2 && fail "QEMU writes to what another client has"
+# That is up to the driver's own locks: qcow2ctl's forbid only writing.
+qemu_open -r mnt2/a.qcow2 && fail "QEMU reads what another client has"
+# In a window the other client has the image, and gives it back.
+qcow2ctl freeze "$dev"
+qemu_open mnt2/a.qcow2 || fail "QEMU does not get it in a window"
+qemu "write -P 0x77 0 64k"
+refused "$locked" qcow2ctl thaw "$dev"
+qemu_close
+qcow2ctl thaw "$dev"
+dd if="$dev" of="$mem/read" bs=64k count=1 iflag=direct status=none
+head -c 64k /dev/zero | tr '\0' '\167' | cmp - "$mem/read" ||
+	fail "what the other client wrote in the window is not there"
+qemu_open mnt2/a.qcow2 && fail "QEMU writes to the image after the window"
+qemu_open -r mnt2/a.qcow2 && fail "QEMU reads the image after the window"
+dd if="$raw_content" of="$dev" bs=64k count=1 oflag=direct status=none
+detach "$dev"
+qemu_open mnt2/a.qcow2 || fail "QEMU does not get what was detached"
+refused "$locked" qcow2ctl attach mnt1/a.qcow2
+qemu_close
+qemu_off
+# By turns.
+init=$raw_content
+diff_image mnt1/a.qcow2
+init=$model
+window_in mnt2/a.qcow2
+to_raw mnt1/a.qcow2 "$mem/first"
+cmp "$mem/first" "$model" || fail "the first client reads other content"
+rm "$mem/first"
