@@ -483,7 +483,7 @@ void qcow2_alloc_rested(struct qcow2_image *image, unsigned long generation)
 		if (xa_to_value(entry) > generation)
 			continue;
 		xa_erase(&alloc->resting, cluster);
-		alloc->nr_resting--;
+		WRITE_ONCE(alloc->nr_resting, alloc->nr_resting - 1);
 		alloc->cursor = min_t(u64, alloc->cursor, cluster);
 	}
 	mutex_unlock(&alloc->lock);

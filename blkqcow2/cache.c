@@ -131,7 +131,7 @@ static void qcow2_cache_remove(struct qcow2_cache *cache,
 	lockdep_assert_held(&cache->lock);
 	hlist_del_rcu(&slice->hash);
 	list_del(&slice->clock);
-	cache->nr--;
+	WRITE_ONCE(cache->nr, cache->nr - 1);
 }
 
 /**
@@ -312,7 +312,7 @@ static bool qcow2_cache_insert(struct qcow2_cache *cache,
 	}
 	hlist_add_head_rcu(&slice->hash, qcow2_cache_bucket(cache, slice->key));
 	list_add_tail(&slice->clock, &cache->clock);
-	cache->nr++;
+	WRITE_ONCE(cache->nr, cache->nr + 1);
 	spin_unlock_irq(&cache->lock);
 	if (READ_ONCE(cache->nr) > cache->max)
 		qcow2_cache_evict(cache, cache->max);
@@ -462,7 +462,7 @@ void qcow2_cache_dirty(struct qcow2_cache *cache, struct qcow2_slice *slice)
 		return;
 	refcount_inc(&slice->ref);
 	list_add_tail(&slice->dirty, &cache->dirty);
-	cache->nr_dirty++;
+	WRITE_ONCE(cache->nr_dirty, cache->nr_dirty + 1);
 	set_bit(QCOW2_SLICE_DIRTY, &slice->flags);
 	/* Pairs with the read barrier in qcow2_slice_durable(). */
 	smp_mb__after_atomic();

@@ -161,7 +161,7 @@ static void qcow2_snapshot_slices(struct qcow2_batch *batch,
 		spin_lock_irq(&cache->lock);
 		slice = list_first_entry(todo, struct qcow2_slice, dirty);
 		list_del_init(&slice->dirty);
-		cache->nr_dirty--;
+		WRITE_ONCE(cache->nr_dirty, cache->nr_dirty - 1);
 		set_bit(QCOW2_SLICE_WRITEBACK, &slice->flags);
 		/* Never neither of the two: qcow2_extent.durable looks. */
 		smp_mb__after_atomic();

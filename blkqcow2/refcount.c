@@ -143,7 +143,7 @@ static int qcow2_refcount_lower_one(struct qcow2_image *image,
 
 		if (xa_is_err(old))
 			return xa_err(old);
-		alloc->nr_resting++;
+		WRITE_ONCE(alloc->nr_resting, alloc->nr_resting + 1);
 	}
 	if (value == 1 && !rest)
 		alloc->cursor = min(alloc->cursor, cluster);
