@@ -2,9 +2,9 @@
 /*
  * Slices of L2 tables and refcount blocks in memory.
  *
- * A slice is found by its key in a hash table under RCU. Keys are dense, so
- * their low bits are as good a hash as any, and a lookup costs the request two
- * loads where a tree would cost it one for each level. Whoever changes or
+ * A slice is found by its key in a hash table under RCU. Keys are dense:
+ * while there are as many buckets as keys, each has its own, and a lookup costs
+ * two loads where a tree would cost one for each level. Whoever changes or
  * keeps a slice pins it: eviction takes only slices whose single reference is
  * the cache's own, with refcount_dec_if_one(), so a pin and an eviction cannot
  * both succeed. A dirty slice is pinned by being dirty.

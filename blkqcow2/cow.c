@@ -176,21 +176,6 @@ struct qcow2_fill {
 	bool skip;
 };
 
-/* Does all of the range read as zeroes, as far as one look can tell? */
-static bool qcow2_is_zero(struct qcow2_image *image, u32 first, u64 guest,
-			  u64 len, bool cached_only)
-{
-	struct qcow2_extent ext;
-
-	if (first >= image->chain->nr)
-		return true;
-	if (qcow2_map(image, first, guest, len, cached_only, &ext))
-		return false;
-	return ext.len >= len &&
-	       (ext.kind == QCOW2_UNALLOCATED || ext.kind == QCOW2_ZERO_PLAIN ||
-		ext.kind == QCOW2_ZERO_ALLOC);
-}
-
 /* Copy the old content of a part of the new clusters, chunk by chunk. */
 static int qcow2_fill_part(struct qcow2_cow *cow, const struct qcow2_fill *fill,
 			   u64 offset, u64 len)

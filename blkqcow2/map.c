@@ -462,3 +462,26 @@ int qcow2_map(struct qcow2_image *image, u32 first, u64 guest, u64 len,
 	*ext = (struct qcow2_extent){ .kind = QCOW2_UNALLOCATED, .len = len };
 	return 0;
 }
+
+/**
+ * qcow2_is_zero() - does a range read as zeroes, as far as one look can tell?
+ * @image: the image
+ * @first: the layer to begin with; beyond the last one all is zeroes
+ * @guest: guest offset in bytes
+ * @len: bytes, at least 1
+ * @cached_only: do not sleep, do no I/O
+ *
+ * Context: as qcow2_map().
+ * Return: true if all of it does for sure.
+ */
+bool qcow2_is_zero(struct qcow2_image *image, u32 first, u64 guest, u64 len,
+		   bool cached_only)
+{
+	struct qcow2_extent ext;
+
+	if (first >= image->chain->nr)
+		return true;
+	if (qcow2_map(image, first, guest, len, cached_only, &ext))
+		return false;
+	return ext.len >= len && qcow2_reads_zero(&ext);
+}

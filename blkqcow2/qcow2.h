@@ -299,8 +299,16 @@ struct qcow2_extent {
 	u64 len;
 };
 
+static inline bool qcow2_reads_zero(const struct qcow2_extent *ext)
+{
+	return ext->kind == QCOW2_UNALLOCATED || ext->kind == QCOW2_ZERO_PLAIN ||
+	       ext->kind == QCOW2_ZERO_ALLOC;
+}
+
 int qcow2_map(struct qcow2_image *image, u32 first, u64 guest, u64 len,
 	      bool cached_only, struct qcow2_extent *ext);
+bool qcow2_is_zero(struct qcow2_image *image, u32 first, u64 guest, u64 len,
+		   bool cached_only);
 int qcow2_map_active(struct qcow2_image *image, u64 guest, u64 len,
 		     bool cached_only, struct qcow2_extent *ext);
 int qcow2_map_clusters(struct qcow2_image *image, struct qcow2_slice *slice,

@@ -328,12 +328,6 @@ static bool qcow2_may_enter(struct bio *bio)
 	       used < THREAD_SIZE - QCOW2_STACK_RESERVE;
 }
 
-static bool qcow2_reads_zero(const struct qcow2_extent *ext)
-{
-	return ext->kind == QCOW2_UNALLOCATED || ext->kind == QCOW2_ZERO_PLAIN ||
-	       ext->kind == QCOW2_ZERO_ALLOC;
-}
-
 /*
  * Is it worth a try to put a write into new clusters at once? Not if layer 0 has
  * something there, or if data of a layer below is to come along.
@@ -341,15 +335,12 @@ static bool qcow2_reads_zero(const struct qcow2_extent *ext)
 static bool qcow2_may_place(struct qcow2_req *req, const struct qcow2_extent *ext)
 {
 	u64 unit = BIT_ULL(qcow2_sub_bits(qcow2_active(req->image)));
-	struct qcow2_extent seen;
 
-	if (ext->kind != QCOW2_UNALLOCATED && ext->kind != QCOW2_ZERO_PLAIN)
-		return false;
-	if (ext->kind == QCOW2_ZERO_PLAIN || req->image->chain->nr == 1 ||
-	    !((req->pos | ext->len) & (unit - 1)))
+	if (ext->kind == QCOW2_ZERO_PLAIN)
 		return true;
-	return !qcow2_map(req->image, 1, req->pos, ext->len, true, &seen) &&
-	       qcow2_reads_zero(&seen);
+	return ext->kind == QCOW2_UNALLOCATED &&
+	       (!((req->pos | ext->len) & (unit - 1)) ||
+		qcow2_is_zero(req->image, 1, req->pos, ext->len, true));
 }
 
 /*

@@ -64,3 +64,17 @@ new_image()
 	content 16M
 	qemu-img convert -f raw -O qcow2 "${@:2}" "$raw_content" "$1"
 }
+
+# An image and a reflinked copy of it, plain.qcow2 and copy.qcow2: I/O to the one
+# leaves the other alone.
+try_reflinked()
+{
+	local sum
+
+	new_image plain.qcow2
+	cp --reflink=always plain.qcow2 copy.qcow2
+	sum=$(sha256sum <copy.qcow2)
+	try_image 0 plain.qcow2
+	[ "$sum" = "$(sha256sum <copy.qcow2)" ] || fail "the reflinked copy has changed"
+	try_image 0 copy.qcow2
+}
