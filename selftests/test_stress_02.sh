@@ -20,8 +20,8 @@ read_all()
 	[ "$(stat -c %s "$mem/read.$1")" = $((4 << 20)) ] || return 1
 }
 
-# load: processes with I/O of all kinds that takes long on a slow disk, into
-# $pids.
+# load: processes with I/O of all kinds, into $pids, none of which ends within
+# the next second, as the disk is slow or the device frozen.
 load()
 {
 	local i
@@ -36,6 +36,17 @@ load()
 			conv=fsync,notrunc status=none 2>/dev/null & ;;
 		esac
 		pids+=($!)
+	done
+}
+
+# under_way: is all of it under way, after time enough to start?
+under_way()
+{
+	local pid
+
+	sleep 1
+	for pid in "${pids[@]}"; do
+		kill -0 "$pid" 2>/dev/null || fail "I/O ends too early"
 	done
 }
 
@@ -55,7 +66,6 @@ fails_all()
 	[ ! -e "/sys/block/${dev##*/}" ] || fail "the device is still there"
 	"$bin/diff_io" --dev "$other" --seed 1 --ops 20 --depth 4 >/dev/null
 	# Nothing of it holds the image, nor the module.
-	delay 0 0
 	check_clean a.qcow2
 	read -r users </sys/module/blkqcow2/refcnt
 	# One for the device, one for its disk.
@@ -69,10 +79,11 @@ qemu-io -f qcow2 -c "write 0 64M" a.qcow2 >/dev/null
 # Under way on a slow disk.
 attach a.qcow2
 exec {fd}<>"$dev"
-delay 200 200
+delay 200 1500
 load
-sleep 1
+under_way
 qcow2ctl detach -f "$dev"
+delay 0 0
 fails_all
 
 # Waiting for the end of a window.
@@ -84,10 +95,7 @@ blkdiscard -f -z -l 4M "$dev" 2>/dev/null &
 pids+=($!)
 blkdiscard -f -o 4M -l 4M "$dev" 2>/dev/null &
 pids+=($!)
-sleep 1
-for pid in "${pids[@]}"; do
-	kill -0 "$pid" || fail "I/O ends in a window"
-done
+under_way
 qcow2ctl detach -f "$dev"
 fails_all
 
