@@ -459,14 +459,31 @@ static void qcow2_drop_pages(struct address_space *mapping)
 		invalidate_mapping_pages(mapping, 0, -1);
 }
 
+/*
+ * How long a file is that another machine may have changed since it was opened, in a
+ * window. A network file system brings the inode up to date if it is asked.
+ */
+static int qcow2_file_size(struct qcow2_file *file, struct qcow2_err *err)
+{
+	struct kstat st;
+	int ret = vfs_getattr(&file->file->f_path, &st, STATX_SIZE,
+			      AT_STATX_FORCE_SYNC);
+
+	if (ret)
+		return qcow2_fail(err, ret, "its size cannot be read");
+	file->size = i_size_read(file->file->f_mapping->host);
+	return 0;
+}
+
 static int qcow2_file_open(struct qcow2_file *file, bool writable,
 			   struct qcow2_err *err)
 {
 	int ret = qcow2_check_file(file->file, writable, err);
 
+	if (!ret)
+		ret = qcow2_file_size(file, err);
 	if (ret)
 		return ret;
-	file->size = i_size_read(file->file->f_mapping->host);
 	file->regular = S_ISREG(file_inode(file->file)->i_mode);
 	qcow2_probe_direct(file);
 	if (writable && file->direct)

@@ -52,6 +52,14 @@ client()
 	mounts+=("$disk/mnt$1")
 }
 
+# shows BYTES OCTAL: is that what the other client wrote in the window?
+shows()
+{
+	dd if="$dev" of="$mem/read" bs="$1" count=1 iflag=direct status=none
+	head -c "$1" /dev/zero | tr '\0' "\\$2" | cmp - "$mem/read" ||
+		fail "what the other client wrote in the window is not there"
+}
+
 serve
 client 1
 client 2
@@ -74,12 +82,20 @@ qemu "write -P 0x77 0 64k"
 refused "$locked" qcow2ctl thaw "$dev"
 qemu_close
 qcow2ctl thaw "$dev"
-dd if="$dev" of="$mem/read" bs=64k count=1 iflag=direct status=none
-head -c 64k /dev/zero | tr '\0' '\167' | cmp - "$mem/read" ||
-	fail "what the other client wrote in the window is not there"
+shows 64k 167
 qemu_open mnt2/a.qcow2 && fail "QEMU writes to the image after the window"
 qemu_open -r mnt2/a.qcow2 && fail "QEMU reads the image after the window"
-dd if="$raw_content" of="$dev" bs=64k count=1 oflag=direct status=none
+# Again, but the file becomes longer, and it is not opened again for the thaw.
+locker_on /dev/null
+locker freeze "${dev#/dev/qcow2}"
+[ "$said" = done ] || fail "freeze: $said"
+qemu-img snapshot -c longer mnt2/a.qcow2
+qemu-io -f qcow2 -c "write -P 0x78 0 1M" mnt2/a.qcow2 >/dev/null
+locker thaw "${dev#/dev/qcow2}"
+[ "$said" = done ] || fail "thaw: $said"
+locker_off
+shows 1M 170
+dd if="$raw_content" of="$dev" bs=1M count=1 oflag=direct status=none
 detach "$dev"
 qemu_open mnt2/a.qcow2 || fail "QEMU does not get what was detached"
 refused "$locked" qcow2ctl attach mnt1/a.qcow2
