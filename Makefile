@@ -112,6 +112,9 @@ check-crash: deps ## power cuts at hundreds of moments, 13 kinds of images (long
 check-memory: deps ## dirty pages and swap with very little memory (long)
 	selftests/check memory
 
+check-kernels: deps ## Debian's kernels 6.1, 6.12, 7.x with their own systems (very long)
+	selftests/check all_kernels
+
 check-boot: deps ## boots with images in fstab, shutdowns with open windows (5 min)
 	selftests/check boot
 
@@ -158,5 +161,5 @@ help: ## this list
 	dkms-source version deb intree clean deps demo check check-static \
 	check-intree check-package check-kunit \
 	check-ctl check-vm check-debug check-format check-power check-crash \
-	check-memory check-boot check-stress check-hostile fuzz bench-window check-harness \
+	check-memory check-kernels check-boot check-stress check-hostile fuzz bench-window check-harness \
 	check-bench bench bench-scale shell help

@@ -57,6 +57,36 @@ quietly()
 	fi
 }
 
+# in_root ROOT DIR COMMAND...: run COMMAND in ROOT, a Debian system, where DIR is
+# what it is here.
+in_root()
+{
+	mkdir -p "$1$2"
+	# shellcheck disable=SC2016
+	unshare --mount --pid --fork --kill-child bash -c '
+		root=$1 dir=$2
+		shift 2
+		mount -t proc proc "$root/proc" && mount --rbind /dev "$root/dev" &&
+		mount -t tmpfs tmpfs "$root/tmp" && mount --bind "$dir" "$root$dir" &&
+		exec chroot "$root" env -i HOME=/root LC_ALL=C.UTF-8 \
+			PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"' - "$@" </dev/null
+}
+
+# make_for KERNEL ARGUMENT...: kbuild of that kernel, in the root of its suite if
+# it has one, with that one's compiler.
+make_for()
+{
+	local kernel=$1
+
+	shift
+	if [ -e "$kernel/root" ]; then
+		in_root "$(realpath "$kernel/root")" "$cache_dir" \
+			make -C "/lib/modules/$(<"$kernel/release")/build" "$@"
+	else
+		make -C "$kernel/build" "$@"
+	fi
+}
+
 # The name under which something that depends on all of stdin is cached.
 hash_of()
 {
@@ -96,13 +126,32 @@ build_copy()
 	# kbuild takes a second to find out that there is nothing to do.
 	[ -n "$changes" ] || [ ! -e "$build/built" ] || return 0
 	rm -f "$build/built"
-	quietly "$build/log" make -j"$(nproc)" -C "$1/build" "M=$copy" "${@:3}" modules ||
+	quietly "$build/log" make_for "$1" -j"$(nproc)" "M=$copy" "${@:3}" modules ||
 		return 1
 	# With the lines of source that the compiler quotes.
 	awk '/warning:/ { print; quote = 1; next }
 	     quote && /^ +[0-9]* \|/ { print; next }
 	     { quote = 0 }' "$build/log" >&2
 	: >"$build/built"
+}
+
+# build_checkout ROOT: build what runs in a guest with that root, in a copy of the
+# checkout ($checkout), as builds of two systems must not meet. They are kept, as
+# git knows nothing of them. Leaves the copy locked.
+build_checkout()
+{
+	local name dir
+
+	name=${1##*/}-$(hash_of <<<"$top_dir")
+	checkout=$cache_dir/build/$name
+	lock "build-$name"
+	mkdir -p "$checkout"
+	rsync -rlpc --delete --exclude=/.git --filter=':- .gitignore' \
+		"$top_dir/" "$checkout/" || return
+	for dir in ctl selftests; do
+		quietly "$cache_dir/build/log-$name" in_root "$1" "$cache_dir" \
+			make -s -C "$checkout/$dir" || return
+	done
 }
 
 # The modules in the copy just built, in the order to load them.
