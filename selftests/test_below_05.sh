@@ -109,3 +109,20 @@ window_in mnt2/a.qcow2
 to_raw mnt1/a.qcow2 "$mem/first"
 cmp "$mem/first" "$model" || fail "the first client reads other content"
 rm "$mem/first"
+# From one host to the other while nobody closes it: frozen here, attached there,
+# and what is still frozen writes nothing when it goes.
+init=$model
+attach mnt1/a.qcow2
+old=$dev
+exec {fd}<>"$old"
+qcow2ctl freeze "$old"
+attach mnt2/a.qcow2
+refused "$locked" qcow2ctl thaw "$old"
+DIFF_SEED=70
+"$bin/diff_io" --dev "$dev" --seed "$(diff_seed 0)" --ops "$diff_ops" --depth 8 \
+	--init "$init" --model "$mem/moved" \
+	--exec-at 200 "qcow2ctl detach -f $old" >/dev/null
+exec {fd}>&-
+detach "$dev"
+model=$mem/moved
+diff_verdict mnt1/a.qcow2
