@@ -6,30 +6,10 @@
 . "${0%/*}/lib.sh"
 . "$test_dir/lock.sh"
 . "$test_dir/below.sh"
+. "$test_dir/nfs.sh"
 
-for program in exportfs rpc.nfsd rpc.mountd mount.nfs4 ip nsenter unshare; do
-	command -v "$program" >/dev/null || skip "no $program on this machine"
-done
-modprobe -qa nfsd nfsv4 veth || skip "the kernel has no NFS"
-
-# The services that NFS 3 needs are left out; see test_operator_03.
-serve()
-{
-	mount -t nfsd nfsd /proc/fs/nfsd
-	undo+=("umount /proc/fs/nfsd")
-	echo 0 >/proc/sys/fs/leases-enable
-	echo 10 >/proc/fs/nfsd/nfsv4leasetime
-	echo 10 >/proc/fs/nfsd/nfsv4gracetime
-	mkdir export
-	exportfs -o rw,no_root_squash,insecure,no_subtree_check,fsid=0 \
-		"10.99.0.0/16:$disk/export"
-	undo=("exportfs -ua" "${undo[@]}")
-	rpc.mountd -N 3
-	undo=("killall rpc.mountd" "${undo[@]}")
-	rpc.nfsd -N 3 2
-	undo=("rpc.nfsd 0" "${undo[@]}")
-	echo Y >/proc/fs/nfsd/v4_end_grace
-}
+nfs_needs ip nsenter unshare
+modprobe -q veth || skip "the kernel has no veth"
 
 # client NUMBER: the export at mntNUMBER, as a machine with another name and
 # another address.
@@ -60,7 +40,7 @@ shows()
 		fail "what the other client wrote in the window is not there"
 }
 
-serve
+nfs_serve 10.99.0.0/16
 client 1
 client 2
 [ "$(find /proc/fs/nfsd/clients -name info | wc -l)" = 2 ] ||
@@ -88,11 +68,11 @@ qemu_open -r mnt2/a.qcow2 && fail "QEMU reads the image after the window"
 # Again, but the file becomes longer, and it is not opened again for the thaw.
 locker_on /dev/null
 locker freeze "${dev#/dev/qcow2}"
-[ "$said" = done ] || fail "freeze: $said"
+[ "$said" = "done" ] || fail "freeze: $said"
 qemu-img snapshot -c longer mnt2/a.qcow2
 qemu-io -f qcow2 -c "write -P 0x78 0 1M" mnt2/a.qcow2 >/dev/null
 locker thaw "${dev#/dev/qcow2}"
-[ "$said" = done ] || fail "thaw: $said"
+[ "$said" = "done" ] || fail "thaw: $said"
 locker_off
 shows 1M 170
 dd if="$raw_content" of="$dev" bs=1M count=1 oflag=direct status=none

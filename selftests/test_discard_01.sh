@@ -23,19 +23,6 @@ reads()
 	esac
 }
 
-# blocks: that the image occupies, into $blocks, after what is written by then.
-get_blocks()
-{
-	local i
-
-	# Clusters rest for two commits before they are punched.
-	for i in 1 2 3; do
-		sync "$dev"
-		sleep 0.2
-	done
-	blocks=$(($(stat -c '%b * %B' a.qcow2)))
-}
-
 content 32M
 dd if=/dev/urandom of="$mem/random" bs=1M count=8 status=none
 for options in cluster_size=64k cluster_size=4k cluster_size=512 extended_l2=on \
@@ -48,12 +35,12 @@ for options in cluster_size=64k cluster_size=4k cluster_size=512 extended_l2=on 
 	limit discard_granularity "$cluster"
 	# The content has holes of its own.
 	dd if="$mem/random" of="$dev" bs=1M seek=4 oflag=direct status=none
-	get_blocks
+	get_blocks a.qcow2
 	before=$blocks
 	blkdiscard -o 4M -l 8M "$dev"
 	# From within a cluster to within another: those between them.
 	blkdiscard -o $(((20 << 20) + 512)) -l $((200 << 10)) "$dev"
-	get_blocks
+	get_blocks a.qcow2
 	freed=$((before - blocks))
 	# Blocks of the file system that small clusters share with tables stay.
 	least=$((cluster < 4096 ? 5 << 20 : 7 << 20))

@@ -5,37 +5,13 @@
 
 . "${0%/*}/lib.sh"
 . "$test_dir/lock.sh"
+. "$test_dir/nfs.sh"
 
-# A server and a client in one machine, without the services that NFS 3 needs.
-serve()
-{
-	local file
-
-	for file in exportfs rpc.nfsd rpc.mountd mount.nfs4 ip; do
-		command -v "$file" >/dev/null || skip "no $file on this machine"
-	done
-	modprobe -qa nfsd nfsv4 || skip "the kernel has no NFS"
-	ip link set lo up
-	# Unmounting it stops the server: not before what is on it is unmounted.
-	mount -t nfsd nfsd /proc/fs/nfsd
-	undo+=("umount /proc/fs/nfsd")
-	# Delegations of this kernel's server are broken with a warning of its own.
-	echo 0 >/proc/sys/fs/leases-enable
-	# It waits that long for clients of the server that was there before.
-	echo 10 >/proc/fs/nfsd/nfsv4leasetime
-	echo 10 >/proc/fs/nfsd/nfsv4gracetime
-	mkdir export
-	exportfs -o rw,no_root_squash,insecure,no_subtree_check,fsid=0 \
-		"127.0.0.1:$disk/export"
-	rpc.mountd -N 3
-	undo=("killall rpc.mountd" "${undo[@]}")
-	rpc.nfsd -N 3 2
-	undo=("rpc.nfsd 0" "${undo[@]}")
-	echo Y >/proc/fs/nfsd/v4_end_grace
-	mount_at mnt -t nfs4 -o vers=4.2 127.0.0.1:/
-}
-
-serve
+# A server and a client in one machine.
+nfs_needs ip
+ip link set lo up
+nfs_serve 127.0.0.1
+mount_at mnt -t nfs4 -o vers=4.2 127.0.0.1:/
 locked="in use|locked"
 cd mnt
 qemu-img create -q -f qcow2 base.qcow2 16M
