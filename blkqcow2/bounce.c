@@ -1,12 +1,51 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Buffers for copy-on-write.
+ * Memory for file I/O.
  *
- * The kernel may clear what it hands out, which takes as long as the copy that
- * the buffer is for. So a few are kept while they are in use time and again.
+ * For copy-on-write a few buffers are kept while they are in use time and again:
+ * the kernel may clear what it hands out, which takes as long as the copy itself.
  */
+#include <linux/mm.h>
 #include <linux/slab.h>
 #include "qcow2.h"
+
+/**
+ * qcow2_buf_alloc() - memory that a file system can be given for direct I/O
+ * @bytes: how many
+ * @gfp: as for kmalloc(), and may it be cleared
+ *
+ * Who sends pages over a network takes references to them, which memory of
+ * kmalloc() does not have. Less than a page has to do with that: qcow2_is_direct().
+ *
+ * Context: as @gfp says.
+ * Return: the buffer, aligned to its size if that is a power of two and no more
+ * than a page; for qcow2_buf_free(). Or NULL.
+ */
+void *qcow2_buf_alloc(size_t bytes, gfp_t gfp)
+{
+	struct folio *folio;
+
+	if (bytes < PAGE_SIZE)
+		return kmalloc(bytes, gfp);
+	folio = folio_alloc(gfp, get_order(bytes));
+	return folio ? folio_address(folio) : NULL;
+}
+
+/**
+ * qcow2_buf_free() - free what qcow2_buf_alloc() gave
+ * @buf: it, or NULL
+ *
+ * Context: any.
+ */
+void qcow2_buf_free(void *buf)
+{
+	if (!buf)
+		return;
+	if (folio_test_slab(virt_to_folio(buf)))
+		kfree(buf);
+	else
+		folio_put(virt_to_folio(buf));
+}
 
 static void *qcow2_bounce_get(gfp_t gfp, void *data)
 {
@@ -19,7 +58,7 @@ static void *qcow2_bounce_get(gfp_t gfp, void *data)
 		if (buf && cmpxchg(&bounces->spare[i], buf, NULL) == buf)
 			return buf;
 	}
-	return kmalloc(QCOW2_BOUNCE_BYTES, gfp);
+	return qcow2_buf_alloc(QCOW2_BOUNCE_BYTES, gfp);
 }
 
 static void qcow2_bounce_put(void *buf, void *data)
@@ -32,7 +71,7 @@ static void qcow2_bounce_put(void *buf, void *data)
 		    !cmpxchg(&bounces->spare[i], NULL, buf))
 			return;
 	}
-	kfree(buf);
+	qcow2_buf_free(buf);
 }
 
 /**
@@ -59,7 +98,7 @@ void qcow2_bounces_trim(struct qcow2_bounces *bounces)
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(bounces->spare); i++)
-		kfree(xchg(&bounces->spare[i], NULL));
+		qcow2_buf_free(xchg(&bounces->spare[i], NULL));
 }
 
 /**

@@ -80,7 +80,7 @@ int qcow2_cache_size(struct qcow2_cache *cache, u32 slice_bits, u64 max_bytes,
 
 static void qcow2_slice_free(struct qcow2_slice *slice)
 {
-	kfree(slice->data);
+	qcow2_buf_free(slice->data);
 	kfree(slice);
 }
 
@@ -289,7 +289,8 @@ static struct qcow2_slice *qcow2_slice_alloc(struct qcow2_cache *cache, u64 key)
 
 	if (!slice)
 		return NULL;
-	slice->data = kzalloc(1UL << cache->slice_bits, GFP_NOIO);
+	slice->data = qcow2_buf_alloc(1UL << cache->slice_bits,
+				      GFP_NOIO | __GFP_ZERO);
 	if (!slice->data) {
 		kfree(slice);
 		return NULL;

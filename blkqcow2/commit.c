@@ -95,7 +95,7 @@ static void *qcow2_copy_alloc(gfp_t gfp, void *data)
 
 	if (!copy)
 		return NULL;
-	copy->buf = kmalloc(1UL << QCOW2_MAX_SLICE_BITS, gfp);
+	copy->buf = qcow2_buf_alloc(1UL << QCOW2_MAX_SLICE_BITS, gfp);
 	if (copy->buf)
 		return copy;
 	kfree(copy);
@@ -106,7 +106,7 @@ static void qcow2_copy_free(void *element, void *data)
 {
 	struct qcow2_copy *copy = element;
 
-	kfree(copy->buf);
+	qcow2_buf_free(copy->buf);
 	kfree(copy);
 }
 

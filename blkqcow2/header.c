@@ -46,7 +46,7 @@ static int qcow2_layer_patch(struct qcow2_layer *layer, u64 pos,
 {
 	u32 align = layer->meta.direct ? layer->meta.dio_align : QCOW2_SECTOR_BYTES;
 	u64 start = round_down(pos, (u64)align);
-	u8 *buf = kmalloc(align, GFP_NOIO);
+	u8 *buf = qcow2_buf_alloc(align, GFP_NOIO);
 	int ret;
 
 	if (!buf)
@@ -56,7 +56,7 @@ static int qcow2_layer_patch(struct qcow2_layer *layer, u64 pos,
 		memcpy(buf + (pos - start), from, len);
 		ret = qcow2_io_buf(&layer->meta, ITER_SOURCE, start, buf, align);
 	}
-	kfree(buf);
+	qcow2_buf_free(buf);
 	return ret;
 }
 
@@ -185,13 +185,13 @@ static int qcow2_bitmaps_each(struct qcow2_layer *layer, bool mark)
 		.pos = bitmaps->offset,
 		.end = bitmaps->offset + bitmaps->bytes,
 	};
-	u8 *piece = kmalloc(QCOW2_BITMAPS_PIECE, GFP_NOIO);
+	u8 *piece = qcow2_buf_alloc(QCOW2_BITMAPS_PIECE, GFP_NOIO);
 	int ret;
 
 	if (!piece)
 		return -ENOMEM;
 	ret = qcow2_bitmaps_walk(&walk, piece);
-	kfree(piece);
+	qcow2_buf_free(piece);
 	if (ret == -EUCLEAN) {
 		qcow2_image_corrupt(layer, "bitmap directory", walk.pos);
 		ret = -EIO;

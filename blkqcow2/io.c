@@ -9,6 +9,7 @@
  */
 #include <linux/bvec.h>
 #include <linux/ioprio.h>
+#include <linux/mm.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include "qcow2.h"
@@ -223,22 +224,40 @@ static void qcow2_io_continue(struct work_struct *work)
 	qcow2_work_end(flags);
 }
 
+/* Has this memory no pages of its own, of which references could be taken? */
+static bool qcow2_is_kmalloced(const struct bio_vec *bv)
+{
+	struct folio *folio = page_folio(bv->bv_page);
+
+	return folio_test_slab(folio) || folio_test_large_kmalloc(folio);
+}
+
 /*
  * Direct I/O wants each segment to be whole blocks. Where blocks are larger than
  * sectors, memory that is aligned to a sector can be cut by the end of a page:
- * then the page cache takes it.
+ * then the page cache takes it. And what comes from kmalloc(), such as metadata of
+ * XFS, cannot be sent over a network.
  */
+static bool qcow2_fits_direct(const struct qcow2_file *file,
+			      const struct bio_vec *bv, size_t n)
+{
+	if (file->dio_align > QCOW2_SECTOR_BYTES && n & (file->dio_align - 1))
+		return false;
+	return !file->remote || !qcow2_is_kmalloced(bv);
+}
+
 static bool qcow2_is_direct(const struct qcow2_file *file,
 			    const struct iov_iter *iter)
 {
 	size_t left = iov_iter_count(iter), skip = iter->iov_offset, n;
 	const struct bio_vec *bv = iter->bvec;
 
-	if (!file->direct || file->dio_align <= QCOW2_SECTOR_BYTES)
+	if (!file->direct ||
+	    (file->dio_align <= QCOW2_SECTOR_BYTES && !file->remote))
 		return file->direct;
 	for (; left; left -= n, skip = 0, bv++) {
 		n = min_t(size_t, bv->bv_len - skip, left);
-		if (n & (file->dio_align - 1))
+		if (!qcow2_fits_direct(file, bv, n))
 			return false;
 	}
 	return true;
@@ -359,7 +378,7 @@ int qcow2_io_sync(struct qcow2_file *qfile, u64 pos, struct iov_iter *iter)
  * @file: the file
  * @dir: ITER_DEST to read, ITER_SOURCE to write
  * @pos: host offset in bytes, aligned to the file's dio_align
- * @buf: from kmalloc(), aligned as the file's dma_align demands
+ * @buf: from qcow2_buf_alloc(), aligned as the file's dma_align demands
  * @len: bytes, whole blocks of the file
  *
  * Context: may sleep, as qcow2_io_sync().

@@ -152,7 +152,7 @@ static int qcow2_copy_cluster(struct qcow2_layer *layer, u64 from, u64 to)
 		if (!ret)
 			ret = qcow2_io_buf(&layer->meta, ITER_SOURCE, to, buf, chunk);
 	}
-	kfree(buf);
+	qcow2_buf_free(buf);
 	return ret;
 }
 

@@ -24,16 +24,16 @@
  * @len: in: bytes wanted, a power of two; out: bytes given, at least a page
  *	if as many were wanted
  *
- * Return: the buffer, for kfree(), or NULL.
+ * Return: the buffer, for qcow2_buf_free(), or NULL.
  */
 void *qcow2_bounce_alloc(size_t *len)
 {
-	void *buf = kmalloc(*len, GFP_NOIO | __GFP_NORETRY | __GFP_NOWARN);
+	void *buf = qcow2_buf_alloc(*len, GFP_NOIO | __GFP_NORETRY | __GFP_NOWARN);
 
 	if (buf || *len <= PAGE_SIZE)
 		return buf;
 	*len = PAGE_SIZE;
-	return kmalloc(*len, GFP_NOIO);
+	return qcow2_buf_alloc(*len, GFP_NOIO);
 }
 
 /**
@@ -68,7 +68,7 @@ int qcow2_layer_read(struct qcow2_layer *layer, u64 pos, void *to, size_t len)
 		to += n;
 		len -= n;
 	}
-	kfree(bounce);
+	qcow2_buf_free(bounce);
 	return ret;
 }
 
@@ -178,6 +178,8 @@ static void qcow2_probe_direct(struct qcow2_file *file)
 	file->nowait = file->file->f_mode & FMODE_NOWAIT;
 	file->dio_align = QCOW2_SECTOR_BYTES;
 	file->dma_align = QCOW2_SECTOR_BYTES;
+	file->remote = file->regular &&
+		       !(inode->i_sb->s_type->fs_flags & FS_REQUIRES_DEV);
 	file->direct = file->file->f_mode & FMODE_CAN_ODIRECT;
 	if (!file->direct)
 		return;
@@ -346,7 +348,7 @@ static int qcow2_read_snapshots(struct qcow2_layer *layer, struct qcow2_err *err
 		qcow2_fail(err, ret, "not enough memory for %u snapshots", nr);
 	else
 		ret = qcow2_walk_snapshots(layer, piece, bytes, err);
-	kfree(piece);
+	qcow2_buf_free(piece);
 	return ret;
 }
 

@@ -185,6 +185,7 @@ struct qcow2_table {
  * @image: the image it belongs to
  * @file: the file; NULL if there is none
  * @regular: it is a regular file
+ * @remote: its file system needs no disk, as those that send pages over a network
  * @direct: it takes direct I/O
  * @nowait: it can refuse instead of blocking
  * @no_punch: it has refused to have a hole punched
@@ -197,6 +198,7 @@ struct qcow2_file {
 	struct qcow2_image *image;
 	struct file *file;
 	bool regular;
+	bool remote;
 	bool direct;
 	bool nowait;
 	bool no_punch;
@@ -676,6 +678,9 @@ int qcow2_decompress(const struct qcow2_extent *ext, u64 guest, size_t len,
 		     struct iov_iter *to);
 
 /* ---- bounce.c ---- */
+
+void *qcow2_buf_alloc(size_t bytes, gfp_t gfp);
+void qcow2_buf_free(void *buf);
 
 /* Buffers of that many requests at a time are kept, for seconds. */
 #define QCOW2_BOUNCES_SPARE	8

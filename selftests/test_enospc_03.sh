@@ -20,8 +20,12 @@ for policy in fail park; do
 	cp --reflink=always origin.qcow2 a.qcow2
 	attach "--on-enospc=$policy" a.qcow2
 	leave_space 1
-	dd if=/dev/zero of=rest bs=4k status=none 2>/dev/null || :
-	sync
+	# Once written, a file needs less than was set aside for it.
+	for _ in 1 2 3; do
+		dd if=/dev/zero of=rest bs=4k oflag=append conv=notrunc \
+			status=none 2>/dev/null || :
+		sync
+	done
 	# Changes the map, and nothing else.
 	blkdiscard -z -o 4M -l 4M "$dev"
 	dd if=/dev/zero of="$mem/model" bs=1M seek=4 count=4 conv=notrunc \
