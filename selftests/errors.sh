@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
 #
-# A disk on which parts can be made to fail, with an image on it, a.qcow2.
+# A disk on which parts can be made to fail, with an image on it, a.qcow2. For tests
+# that have sourced lib.sh and patch.sh.
+# shellcheck disable=SC2034,SC2154 # of which its variables are
 
 bad_disk()
 {
@@ -22,11 +24,20 @@ fresh_image()
 	dd if=new.qcow2 of=/dev/mapper/bad bs=1M conv=fsync,sparse status=none
 }
 
+# new_table: from standard input. One that is refused leaves the old one.
 new_table()
 {
-	dmsetup suspend --noflush --nolockfs --noudevsync bad
 	dmsetup load --noudevsync bad
+	dmsetup suspend --noflush --nolockfs --noudevsync bad
 	dmsetup resume --noudevsync bad
+}
+
+# Since Linux 6.5.
+reads_can_fail()
+{
+	dmsetup load --noudevsync bad 2>/dev/null \
+		--table "0 131072 flakey $loop 0 0 1 1 error_reads" || return
+	dmsetup clear --noudevsync bad
 }
 
 # break_at reads|writes|all FIRST BYTES: of the disk. With "writes", flushes fail,
@@ -86,4 +97,59 @@ fails()
 flush()
 {
 	dd if=/dev/null of="$dev" conv=fsync,notrunc status=none
+}
+
+# Guest clusters 0 to 3 have data, all that is known of it durably; with what
+# follows known, too: where the tables are.
+begin()
+{
+	say "$*"
+	shift
+	fresh_image "$@"
+	attach a.qcow2
+	for cluster in 0 1 2 3; do
+		put "$cluster" 101
+	done
+	detach "$dev"
+	be64 40 && l1=$value
+	be64 "$l1" && l2=$((value & 0x00fffffffffffe00))
+	be64 48 && be64 "$value" && block=$value
+	l2_entry 3 && be64 "$value" && data=$((value & 0x00fffffffffffe00))
+	end=$((data + 65536))
+	attach a.qcow2
+}
+
+# The image after all this, once the disk is well again.
+finish()
+{
+	detach "$dev"
+	heal
+	check_copy a.qcow2
+	attach a.qcow2
+	for cluster in 0 1 2; do
+		get "$cluster" 101
+	done
+	put 9 111
+	flush
+	get 9 111
+	detach "$dev"
+	check_copy a.qcow2
+}
+
+# The device has failed: it reads what it has read before, writes nothing, and
+# has said so once.
+expect_failed()
+{
+	expect_state "$dev" failed
+	get 0 101
+	fails put 0 102
+	fails flush
+	[ "$(blockdev --getro "$dev")" = 1 ] || fail "$dev is not read-only"
+	[ "$(dmesg | tail -n +"$seen" | grep -c 'can no longer be written')" = 1 ] ||
+		fail "it did not say once that it has failed"
+}
+
+mark_dmesg()
+{
+	seen=$(($(dmesg | wc -l) + 1))
 }
