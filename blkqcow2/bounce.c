@@ -15,7 +15,7 @@
  * @gfp: as for kmalloc(), and may it be cleared
  *
  * Who sends pages over a network takes references to them, which memory of
- * kmalloc() does not have. Less than a page has to do with that: qcow2_is_direct().
+ * kmalloc() does not have; less than a page is such memory.
  *
  * Context: as @gfp says.
  * Return: the buffer, aligned to its size if that is a power of two and no more

@@ -52,6 +52,14 @@ void qcow2_cache_init(struct qcow2_cache *cache, struct qcow2_layer *layer,
 	cache->nr = 0;
 }
 
+/* What a slice takes: what is sent over a network must have a page of its own. */
+static size_t qcow2_slice_bytes(const struct qcow2_cache *cache)
+{
+	size_t bytes = BIT(cache->slice_bits);
+
+	return cache->layer->meta.remote ? max_t(size_t, bytes, PAGE_SIZE) : bytes;
+}
+
 /**
  * qcow2_cache_size() - set what an empty cache may hold
  * @cache: it
@@ -68,7 +76,7 @@ int qcow2_cache_size(struct qcow2_cache *cache, u32 slice_bits, u64 max_bytes,
 	u64 nr;
 
 	cache->slice_bits = slice_bits;
-	cache->max = max_t(u64, div_u64(max_bytes, BIT(slice_bits) +
+	cache->max = max_t(u64, div_u64(max_bytes, qcow2_slice_bytes(cache) +
 					sizeof(struct qcow2_slice)),
 			   QCOW2_CACHE_MIN);
 	nr = clamp_t(u64, nr_keys, QCOW2_CACHE_MIN, cache->max);
@@ -289,7 +297,7 @@ static struct qcow2_slice *qcow2_slice_alloc(struct qcow2_cache *cache, u64 key)
 
 	if (!slice)
 		return NULL;
-	slice->data = qcow2_buf_alloc(1UL << cache->slice_bits,
+	slice->data = qcow2_buf_alloc(qcow2_slice_bytes(cache),
 				      GFP_NOIO | __GFP_ZERO);
 	if (!slice->data) {
 		kfree(slice);

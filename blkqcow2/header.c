@@ -46,7 +46,7 @@ static int qcow2_layer_patch(struct qcow2_layer *layer, u64 pos,
 {
 	u32 align = layer->meta.direct ? layer->meta.dio_align : QCOW2_SECTOR_BYTES;
 	u64 start = round_down(pos, (u64)align);
-	u8 *buf = qcow2_buf_alloc(align, GFP_NOIO);
+	u8 *buf = qcow2_buf_alloc(PAGE_SIZE, GFP_NOIO);
 	int ret;
 
 	if (!buf)

@@ -172,14 +172,16 @@ void qcow2_file_buffer(struct qcow2_file *file)
 /* What the file system says of direct I/O, or a guess that is on the safe side. */
 static void qcow2_probe_direct(struct qcow2_file *file)
 {
-	struct inode *inode = file->file->f_mapping->host;
+	struct inode *inode = file->file->f_mapping->host, *real;
 	struct kstat st = {};
 
 	file->nowait = file->file->f_mode & FMODE_NOWAIT;
 	file->dio_align = QCOW2_SECTOR_BYTES;
 	file->dma_align = QCOW2_SECTOR_BYTES;
+	/* Of an overlay: the file that does the I/O. */
+	real = d_real_inode(file->file->f_path.dentry);
 	file->remote = file->regular &&
-		       !(inode->i_sb->s_type->fs_flags & FS_REQUIRES_DEV);
+		       !(real->i_sb->s_type->fs_flags & FS_REQUIRES_DEV);
 	file->direct = file->file->f_mode & FMODE_CAN_ODIRECT;
 	if (!file->direct)
 		return;

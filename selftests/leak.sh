@@ -44,7 +44,7 @@ measure()
 	done </proc/meminfo
 	used[pages:]=$pages
 	# With KASAN these go up and down by MiB, with shadows and stacks that it
-	# keeps: that is for kmemleak to tell, and for kernels without.
+	# keeps: pages that are leaked show on kernels without.
 	[ -z "$kasan" ] || unset 'used[pages:]'
 }
 

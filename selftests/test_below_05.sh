@@ -118,3 +118,9 @@ unmount fs
 xfs_repair -n "$dev" >"$mem/repair" 2>&1 || fail "$(<"$mem/repair")"
 detach "$dev"
 check_clean mnt1/xfs.qcow2
+
+# Nor tables that are smaller than a page.
+qemu-img convert -f raw -O qcow2 -o cluster_size=512 "$raw_content" mnt1/small.qcow2
+init=$raw_content
+DIFF_SEED=80
+diff_image mnt1/small.qcow2

@@ -61,13 +61,13 @@ quietly()
 # what it is here.
 in_root()
 {
-	mkdir -p "$1$2"
+	[ -d "$1/usr" ] || return
 	# shellcheck disable=SC2016
 	unshare --mount --pid --fork --kill-child bash -c '
 		root=$1 dir=$2
 		shift 2
 		mount -t proc proc "$root/proc" && mount --rbind /dev "$root/dev" &&
-		mount -t tmpfs tmpfs "$root/tmp" && mount --bind "$dir" "$root$dir" &&
+		mount -t tmpfs tmpfs "$root/tmp" && mkdir -p "$root$dir" && mount --bind "$dir" "$root$dir" &&
 		exec chroot "$root" env -i HOME=/root LC_ALL=C.UTF-8 \
 			PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"' - "$@" </dev/null
 }
