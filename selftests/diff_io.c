@@ -188,8 +188,9 @@ static const char usage_text[] =
 static uint64_t number(const char *text)
 {
 	static const char units[] = "KMG";
+	const char *unit;
 	uint64_t n;
-	char *end, *unit;
+	char *end;
 
 	n = strtoull(text, &end, 0);
 	unit = *end ? strchr(units, *end) : NULL;
