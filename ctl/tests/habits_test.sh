@@ -119,7 +119,7 @@ run 2 "$ctl" list -o NAME,; has "$err" '*: no such column*'; result "list, empty
 run 2 "$ctl" info -J -r 0; has "$err" '*--json and --raw exclude*'; result "info -J -r"
 run 2 "$ctl" info -o FOO 0; has "$err" '*FOO: no such column*'; result "info, no such column"
 run 0 "$ctl" info -n -r -o STATE 1; has "$out" live; result "info -nro STATE"
-run 0 "$ctl" info -n -o name,size,layers 1; has "$out" '/dev/qcow21 1.5G * 3'; result "info, a single line"
+run 0 "$ctl" info -n -o name,size,layers 1; has "$out" '/dev/qcow21 1.5G*3'; result "info, a single line"
 run 0 "$ctl" info -b -n -r -o size 1; has "$out" 1610612736; result "info -b"
 run 0 "$ctl" info -r -o layer,file,format,version,data-file 1
 has "$out" "LAYER FILE FORMAT VERSION DATA-FILE
