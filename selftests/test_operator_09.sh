@@ -50,7 +50,7 @@ again()
 	for ((i = 0; i < 100; i++)); do
 		! qcow2ctl attach -i "$index" a.qcow2 >/dev/null 2>"$mem/again" ||
 			return 0
-		[[ $(<"$mem/again") =~ (in use|lock) ]] || break
+		[[ $(<"$mem/again") =~ (in use|lock|another process) ]] || break
 		read -r -t 0.1 -u "$never" || :
 	done
 	fail "attach: $(<"$mem/again")"
