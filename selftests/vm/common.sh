@@ -57,6 +57,20 @@ quietly()
 	fi
 }
 
+# debian_sources SUITE [OPTIONS]: lines of sources.list, that of backports with the
+# suite that they are for.
+debian_sources()
+{
+	local suite=${1%-backports} mirror=http://deb.debian.org deb="deb${2:+ $2}"
+
+	echo "$deb $mirror/debian $suite main"
+	[ "$suite" = sid ] || {
+		echo "$deb $mirror/debian $suite-updates main"
+		echo "$deb $mirror/debian-security $suite-security main"
+	}
+	[ "$1" = "$suite" ] || echo "$deb $mirror/debian $1 main"
+}
+
 # in_root ROOT DIR COMMAND...: run COMMAND in ROOT, a Debian system, where DIR is
 # what it is here.
 in_root()
