@@ -30,7 +30,7 @@ probes()
 {
 	local all
 
-	all=$(grep -c "^$1: .*builtin command 'blkid'" "$mem/udevd") || :
+	all=$(grep -c "^$1: .*results of builtin command ['\"]blkid['\"]" "$mem/udevd") || :
 	probed=$((all - ${seen[$1]:-0}))
 	seen[$1]=$all
 }
