@@ -43,7 +43,12 @@ struct qcow2_ctl_head {
 	__u32 reserved;
 };
 
-/* Formats of a layer. The kernel never probes. */
+/**
+ * enum qcow2_layer_format - format of a layer; the kernel never probes
+ * @QCOW2_FORMAT_QCOW2: version 2 or 3
+ * @QCOW2_FORMAT_RAW: a file or block device that has the content itself; not
+ *	the active layer
+ */
 enum qcow2_layer_format {
 	QCOW2_FORMAT_QCOW2	= 1,
 	QCOW2_FORMAT_RAW	= 2,
@@ -65,12 +70,17 @@ struct qcow2_ctl_layer {
 	__u32 reserved;
 };
 
-/* The device is read-only, and so is its layer 0. */
-#define QCOW2_ATTACH_F_READONLY	(1U << 0)
-/*
- * I/O for which there is no space where the image lies waits, instead of failing
- * with ENOSPC: until QCOW2_CTL_RESUME, or QCOW2_CTL_THAW, tries it again.
+/**
+ * DOC: Flags of QCOW2_CTL_ATTACH
+ *
+ * ``QCOW2_ATTACH_F_READONLY``
+ *	The device is read-only, and so is its layer 0.
+ * ``QCOW2_ATTACH_F_PARK``
+ *	I/O for which there is no space where the image lies waits, instead of
+ *	failing with ENOSPC: until QCOW2_CTL_RESUME, or QCOW2_CTL_THAW, tries it
+ *	again.
  */
+#define QCOW2_ATTACH_F_READONLY	(1U << 0)
 #define QCOW2_ATTACH_F_PARK	(1U << 1)
 
 /**
@@ -93,9 +103,15 @@ struct qcow2_ctl_attach {
 	__u64 cache_bytes;
 };
 
-/* Detach when the last opener closes, if the device is in use. */
+/**
+ * DOC: Flags of QCOW2_CTL_DETACH
+ *
+ * ``QCOW2_DETACH_F_DEFERRED``
+ *	Detach when the last opener closes, if the device is in use.
+ * ``QCOW2_DETACH_F_FORCE``
+ *	Detach at once; I/O that waits or arrives later fails.
+ */
 #define QCOW2_DETACH_F_DEFERRED	(1U << 0)
-/* Detach at once; I/O that waits or arrives later fails. */
 #define QCOW2_DETACH_F_FORCE	(1U << 1)
 
 /**
@@ -112,9 +128,15 @@ struct qcow2_ctl_detach {
 	__u32 reserved;
 };
 
-/* Do not freeze the file systems on the disk and its partitions. */
+/**
+ * DOC: Flags of QCOW2_CTL_FREEZE
+ *
+ * ``QCOW2_FREEZE_F_NO_FS``
+ *	Do not freeze the file systems on the disk and its partitions.
+ * ``QCOW2_FREEZE_F_FAIL``
+ *	When the time is over, let all I/O fail that waits, instead of thawing.
+ */
 #define QCOW2_FREEZE_F_NO_FS	(1U << 0)
-/* When the time is over, let all I/O fail that waits, instead of thawing. */
 #define QCOW2_FREEZE_F_FAIL	(1U << 1)
 
 /* File systems that one freeze takes from its caller. */
@@ -150,9 +172,15 @@ struct qcow2_ctl_freeze {
 	__u32 reserved;
 };
 
-/* Another file may take the place of the active layer's. */
+/**
+ * DOC: Flags of QCOW2_CTL_THAW
+ *
+ * ``QCOW2_THAW_F_IMAGE``
+ *	Another file may take the place of the active layer's.
+ * ``QCOW2_THAW_F_SHRINK``
+ *	The disk may become smaller under somebody who uses what is cut off.
+ */
 #define QCOW2_THAW_F_IMAGE	(1U << 0)
-/* The disk may become smaller under somebody who uses what is cut off. */
 #define QCOW2_THAW_F_SHRINK	(1U << 1)
 
 /**
@@ -192,35 +220,62 @@ struct qcow2_ctl_resume {
 	__u32 reserved;
 };
 
+/**
+ * enum qcow2_state - what a device is doing
+ * @QCOW2_STATE_LIVE: it serves I/O
+ * @QCOW2_STATE_FREEZING: a window is about to open
+ * @QCOW2_STATE_FROZEN: a window is open: I/O waits, the image is anybody's
+ * @QCOW2_STATE_THAWING: a window is about to be closed
+ * @QCOW2_STATE_FAILED: only reads are served, or nothing
+ * @QCOW2_STATE_DETACHING: it is about to go
+ */
 enum qcow2_state {
 	QCOW2_STATE_LIVE	= 1,
 	QCOW2_STATE_FREEZING	= 2,
 	QCOW2_STATE_FROZEN	= 3,
 	QCOW2_STATE_THAWING	= 4,
-	QCOW2_STATE_FAILED	= 5,	/* only reads are served, or nothing */
+	QCOW2_STATE_FAILED	= 5,
 	QCOW2_STATE_DETACHING	= 6,
 };
 
-/* Report the first device whose number is @index or greater. */
+/**
+ * DOC: Flags of QCOW2_CTL_INFO
+ *
+ * ``QCOW2_INFO_F_NEXT``
+ *	Report the first device whose number is @index or greater.
+ * ``QCOW2_INFO_F_DATA_PATH``
+ *	Report the path of the layer's external data file, "" if it has none.
+ * ``QCOW2_INFO_F_REASON``
+ *	Report in words why the device failed, or was not thawed, instead of a
+ *	path.
+ *
+ * What it reports in @dev_flags:
+ *
+ * ``QCOW2_DEV_F_READONLY``
+ *	The device is read-only.
+ * ``QCOW2_DEV_F_DEFERRED``
+ *	Detaches when the last opener closes.
+ * ``QCOW2_DEV_F_BUFFERED``
+ *	At least one layer's file takes no direct I/O.
+ * ``QCOW2_DEV_F_PARK``
+ *	Was attached with QCOW2_ATTACH_F_PARK.
+ * ``QCOW2_DEV_F_NOSPACE``
+ *	I/O waits for space.
+ * ``QCOW2_DEV_F_FS_FROZEN``
+ *	The window was opened without QCOW2_FREEZE_F_NO_FS.
+ * ``QCOW2_DEV_F_EXPIRED``
+ *	Failed in a window: nothing is served, but a thaw may mend it.
+ */
 #define QCOW2_INFO_F_NEXT	(1U << 0)
-/* Report the path of the layer's external data file, "" if it has none. */
 #define QCOW2_INFO_F_DATA_PATH	(1U << 1)
-/* Report in words why the device failed, or was not thawed, instead of a path. */
 #define QCOW2_INFO_F_REASON	(1U << 2)
 
-/* qcow2_ctl_info.dev_flags */
 #define QCOW2_DEV_F_READONLY	(1U << 0)
-/* Detaches when the last opener closes. */
 #define QCOW2_DEV_F_DEFERRED	(1U << 1)
-/* At least one layer's file takes no direct I/O. */
 #define QCOW2_DEV_F_BUFFERED	(1U << 2)
-/* Was attached with QCOW2_ATTACH_F_PARK. */
 #define QCOW2_DEV_F_PARK	(1U << 3)
-/* I/O waits for space. */
 #define QCOW2_DEV_F_NOSPACE	(1U << 4)
-/* The window was opened without QCOW2_FREEZE_F_NO_FS. */
 #define QCOW2_DEV_F_FS_FROZEN	(1U << 5)
-/* Failed in a window: nothing is served, but a thaw may mend it. */
 #define QCOW2_DEV_F_EXPIRED	(1U << 6)
 
 /**
