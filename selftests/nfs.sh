@@ -12,7 +12,13 @@ nfs_needs()
 	for program in exportfs rpc.nfsd rpc.mountd mount.nfs4 "$@"; do
 		command -v "$program" >/dev/null || skip "no $program on this machine"
 	done
+	! grep -qsx nfsd /proc/[0-9]*/comm || skip "this machine serves NFS already"
 	modprobe -qa nfsd nfsv4 || skip "the kernel has no NFS"
+}
+
+enable_leases()
+{
+	echo "$1" >/proc/sys/fs/leases-enable
 }
 
 # nfs_serve WHOM: the directory export, to these addresses, by NFS 4 without the
@@ -23,7 +29,8 @@ nfs_serve()
 	mount -t nfsd nfsd /proc/fs/nfsd
 	undo+=("umount /proc/fs/nfsd")
 	# Delegations of this kernel's server are broken with a warning of its own.
-	echo 0 >/proc/sys/fs/leases-enable
+	undo+=("enable_leases $(</proc/sys/fs/leases-enable)")
+	enable_leases 0
 	# It waits that long for clients of the server that was there before.
 	echo 10 >/proc/fs/nfsd/nfsv4leasetime
 	echo 10 >/proc/fs/nfsd/nfsv4gracetime
