@@ -18,8 +18,9 @@ enum {
 	EXIT_OK		= 0,
 	EXIT_FAILED	= 1,
 	EXIT_USAGE	= 2,
-	/* of "window" only; the others are those of its COMMAND */
+	/* it could not be thawed, after a window, snapshot or overlay */
 	EXIT_FROZEN	= 124,
+	/* of "window" only; others are those of its COMMAND */
 	EXIT_NOT_RUN	= 125,
 	EXIT_NOT_EXEC	= 126,
 	EXIT_NOT_FOUND	= 127,

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# the examples in the documentation of windows, word for word
+# the examples in the guide, and the minute of the README, word for word
 
 . "${0%/*}/lib.sh"
 
@@ -22,6 +22,22 @@ example()
 	say "$1"
 	bash -euc "$text" >"$mem/out" 2>&1 || fail "example $1: $(<"$mem/out")"
 	ran=$((ran + 1))
+}
+
+# As it stands in the README, once the driver is there.
+tour()
+{
+	local text
+
+	text=$(sed -n '/^    qemu-img create/,/^    qemu-img check/s/^    //p' \
+		"$test_dir/../README.md")
+	[[ $text == *detach*check* ]] || fail "the README has no tour"
+	mkdir tour
+	(cd tour && bash -euc "$text") >"$mem/out" 2>&1 || fail "README: $(<"$mem/out")"
+	[[ $(qemu-img snapshot -l tour/disk.qcow2) == *before* ]] || fail "README: no snapshot"
+	[[ $(qemu-img info tour/top.qcow2) == *" 20 GiB "*disk.qcow2* ]] ||
+		fail "README: no overlay of 20 GiB"
+	check_clean tour/top.qcow2
 }
 
 # What runs from the disk: it writes, and must never see an error.
@@ -74,6 +90,7 @@ verify_backup()
 	rm "$mem/backup.raw" $images/backup.qcow2
 }
 
+tour
 mkdir -p $images
 mount --bind . $images
 mounts+=("$images")

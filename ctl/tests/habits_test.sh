@@ -244,6 +244,9 @@ chmod +x slow/qemu-img
 slow=$PWD/slow:$PATH
 dirty crash
 qemu-img create -q -f qcow2 far 1G
+"$ctl" freeze 0
+terminal thaw FAKE_DELAY=thaw:1600 "$ctl" thaw 0
+"$ctl" thaw 0
 terminal freeze FAKE_DELAY=freeze:2400 "$ctl" freeze 0 &
 terminal verbose FAKE_DELAY=freeze:1600 "$ctl" -v freeze 0 &
 terminal dumb TERM=dumb FAKE_DELAY=freeze:1600 "$ctl" freeze 0 &
@@ -252,6 +255,8 @@ terminal refused FAKE_DELAY=freeze:1600 FAKE_FAIL=freeze:5:1:broken "$ctl" freez
 terminal narrow FAKE_DELAY=freeze:1600 sh -c 'stty cols 40; "$0" freeze 0' "$ctl" &
 terminal background FAKE_DELAY=freeze:1600 bash -c 'set -m; "$0" freeze 0 & wait' "$ctl" &
 terminal detach FAKE_DELAY=detach:1600 "$ctl" detach 0 &
+terminal resume FAKE_DELAY=resume:1600 "$ctl" resume 0 &
+terminal info FAKE_DELAY=info:1600 "$ctl" info 0 &
 terminal busy FAKE_FAIL=detach:16:15 "$ctl" detach 0 &
 terminal attach FAKE_DELAY=attach:1600 "$ctl" attach far &
 terminal repair PATH="$slow" "$ctl" attach crash &
@@ -279,7 +284,8 @@ result "progress, then a failure"
 why=; err=$(shown narrow); has "$err" "<>qcow2ctl: freeze: /dev/qcow2, 1 s<>*"
 result "progress on a narrow terminal"
 for c in 'detach:/dev/qcow20: detaching, *' 'busy:/dev/qcow20: in use, waiting *' \
-	 'attach:far: attaching, *' 'snapshot:/dev/qcow20: making snapshot slow' \
+	 'thaw:/dev/qcow20: thawing: *' 'resume:/dev/qcow20: trying again *' \
+	 'info:/dev/qcow20: asking *' 'attach:far: attaching, *' 'snapshot:/dev/qcow20: making snapshot slow' \
 	 "overlay:$PWD/slower: making the new image"; do
 	why=; err=$(shown "${c%%:*}")
 	# shellcheck disable=SC2295 # a pattern

@@ -110,6 +110,8 @@ result "ioctls"
 why=
 same attributes "$(section FILES <blkqcow2.txt | grep -o '/qcow2/[a-z_]*' | cut -d / -f 3 | sort)" \
 	"$(sed -n 's/^static DEVICE_ATTR_R[OW](\([a-z_]*\));/\1/p' "$top/blkqcow2/disk.c" | sort)"
+grep -q " $(sed -n 's/^#define QCOW2_QUEUE_DEPTH[[:space:]]*//p' "$top/blkqcow2/disk.c") requests at a$" \
+	"$docs/blkqcow2.4.rst" || why="$why; another queue depth"
 result "sysfs attributes"
 why=
 same states "$(section STATES <blkqcow2.txt | grep -oE '^       [a-z, ]+$|^       [a-z]+ ' | tr -cs '[:lower:]' '\n' | grep . | sort)" \

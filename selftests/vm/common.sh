@@ -143,7 +143,7 @@ build_copy()
 	quietly "$build/log" make_for "$1" -j"$(nproc)" "M=$copy" "${@:3}" modules ||
 		return 1
 	# With the lines of source that the compiler quotes.
-	awk '/warning:/ { print; quote = 1; next }
+	awk 'tolower($0) ~ /warning:/ { print; quote = 1; next }
 	     quote && /^ +[0-9]* \|/ { print; next }
 	     { quote = 0 }' "$build/log" >&2
 	: >"$build/built"
