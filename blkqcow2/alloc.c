@@ -196,7 +196,8 @@ int qcow2_data_zero(struct qcow2_image *image, u64 pos, u64 len, bool unmap)
 	bool raw = layer->header.autoclear & QCOW2_AUTOCLEAR_RAW_DATA;
 	u64 end = min(pos + len, layer->size);
 
-	if (pos >= READ_ONCE(data->size) ||
+	/* Not data->size, beyond which writes in place may have made it longer. */
+	if (pos >= i_size_read(data->file->f_mapping->host) ||
 	    (unmap && !qcow2_punch(data, pos, end - pos)) || !raw)
 		return 0;
 	return qcow2_io_zero(data, pos, end - pos);

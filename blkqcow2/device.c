@@ -587,6 +587,8 @@ static void qcow2_dev_remove(struct qcow2_dev *dev)
 	struct qcow2_image *image;
 
 	qcow2_window_disarm(dev);
+	/* Before that, so that nobody has its requests tried again after it. */
+	qcow2_dev_forget_disk(dev);
 	del_gendisk(disk);
 	image = dev->image;
 	dev->image = NULL;
@@ -598,7 +600,6 @@ static void qcow2_dev_remove(struct qcow2_dev *dev)
 	}
 	qcow2_dev_swap_chain(dev, &chain);
 	qcow2_chain_put(chain);
-	qcow2_dev_forget_disk(dev);
 	qcow2_dev_unnumber(dev);
 	put_disk(disk);
 	qcow2_dev_put(dev);

@@ -184,9 +184,13 @@ static int qcow2_disk_tags(struct qcow2_dev *dev)
 	set->queue_depth = QCOW2_QUEUE_DEPTH;
 	set->numa_node = NUMA_NO_NODE;
 	set->cmd_size = sizeof(struct qcow2_req);
-	/* Else each processor would have as many, in memory that mostly idles. */
+	/*
+	 * Shared, else each processor would have as many, in memory that mostly
+	 * idles. Stacking: a processor that goes does not wait for its requests,
+	 * which may wait for the end of a window.
+	 */
 	set->flags = BLK_MQ_F_BLOCKING | BLK_MQ_F_NO_SCHED_BY_DEFAULT |
-		     BLK_MQ_F_TAG_HCTX_SHARED;
+		     BLK_MQ_F_TAG_HCTX_SHARED | BLK_MQ_F_STACKING;
 	return blk_mq_alloc_tag_set(set);
 }
 

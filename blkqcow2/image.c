@@ -457,6 +457,48 @@ struct qcow2_image *qcow2_image_open(struct qcow2_dev *dev,
 }
 
 /**
+ * struct qcow2_leave - the last steps before a file is somebody else's
+ * @work: does them
+ * @image: without requests in flight, all committed
+ * @ret: 0 or a negative errno
+ */
+struct qcow2_leave {
+	struct work_struct work;
+	struct qcow2_image *image;
+	int ret;
+};
+
+static void qcow2_leave_work(struct work_struct *work)
+{
+	struct qcow2_leave *leave = container_of(work, struct qcow2_leave, work);
+	struct qcow2_image *image = leave->image;
+	unsigned int flags = qcow2_work_begin();
+	int ret;
+
+	ret = qcow2_image_trim(image);
+	if (!ret)
+		ret = qcow2_layer_flush(qcow2_active(image));
+	leave->ret = ret ? ret : qcow2_image_end_write(image);
+	qcow2_work_end(flags);
+}
+
+/*
+ * In a worker, since a network file system below stops in the middle of it if
+ * whoever waits is killed: then the image would have failed, or be shorter than
+ * is known here.
+ */
+static int qcow2_image_leave(struct qcow2_image *image)
+{
+	struct qcow2_leave leave = { .image = image };
+
+	INIT_WORK_ONSTACK(&leave.work, qcow2_leave_work);
+	queue_work(image->commit_wq, &leave.work);
+	flush_work(&leave.work);
+	destroy_work_on_stack(&leave.work);
+	return leave.ret;
+}
+
+/**
  * qcow2_image_settle() - leave a complete, clean file behind
  * @image: without requests in flight
  *
@@ -474,12 +516,7 @@ int qcow2_image_settle(struct qcow2_image *image)
 		ret = qcow2_file_check_uncut(qcow2_active(image)->data);
 	if (!ret)
 		ret = qcow2_commit_all(image);
-	if (ret)
-		return ret;
-	ret = qcow2_image_trim(image);
-	if (!ret)
-		ret = qcow2_layer_flush(qcow2_active(image));
-	return ret ? ret : qcow2_image_end_write(image);
+	return ret ? ret : qcow2_image_leave(image);
 }
 
 /**

@@ -10,6 +10,7 @@
 #include <linux/bvec.h>
 #include <linux/ioprio.h>
 #include <linux/mm.h>
+#include <linux/pagemap.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include "qcow2.h"
@@ -116,7 +117,8 @@ static void qcow2_io_finish(struct qcow2_io *io)
 {
 	ssize_t ret = io->ret;
 
-	if ((ret == -EAGAIN || ret == -EOPNOTSUPP) &&
+	/* For whoever submits there may be no space or memory where there is for us. */
+	if ((ret == -EAGAIN || ret == -EOPNOTSUPP || qcow2_error_passes(ret)) &&
 	    io->iocb.ki_flags & IOCB_NOWAIT) {
 		qcow2_io_defer(io);
 		return;
@@ -449,6 +451,12 @@ int qcow2_io_flush(struct qcow2_file *file)
 
 	atomic64_inc(&image->dev->stats.flushes);
 	ret = vfs_fsync_range(file->file, 0, LLONG_MAX, 1);
+	/*
+	 * That a page was lost is told once for each open file, and some write may
+	 * have been told: one with O_DSYNC, or any to NFS.
+	 */
+	if (!ret)
+		ret = filemap_check_wb_err(file->mapping, file->wb_err);
 	if (qcow2_error_passes(ret))
 		ret = -EIO;
 	if (ret && image->writable)

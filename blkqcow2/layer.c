@@ -172,16 +172,14 @@ void qcow2_file_buffer(struct qcow2_file *file)
 /* What the file system says of direct I/O, or a guess that is on the safe side. */
 static void qcow2_probe_direct(struct qcow2_file *file)
 {
-	struct inode *inode = file->file->f_mapping->host, *real;
+	struct inode *inode = file->file->f_mapping->host;
 	struct kstat st = {};
 
 	file->nowait = file->file->f_mode & FMODE_NOWAIT;
 	file->dio_align = QCOW2_SECTOR_BYTES;
 	file->dma_align = QCOW2_SECTOR_BYTES;
-	/* Of an overlay: the file that does the I/O. */
-	real = d_real_inode(file->file->f_path.dentry);
-	file->remote = file->regular &&
-		       !(real->i_sb->s_type->fs_flags & FS_REQUIRES_DEV);
+	file->remote = file->regular && !(file->mapping->host->i_sb->s_type->fs_flags &
+					  FS_REQUIRES_DEV);
 	file->direct = file->file->f_mode & FMODE_CAN_ODIRECT;
 	if (!file->direct)
 		return;
@@ -484,11 +482,16 @@ static int qcow2_file_open(struct qcow2_file *file, bool writable,
 {
 	int ret = qcow2_check_file(file->file, writable, err);
 
-	if (!ret)
-		ret = qcow2_file_size(file, err);
 	if (ret)
 		return ret;
 	file->regular = S_ISREG(file_inode(file->file)->i_mode);
+	file->mapping = file->file->f_mapping;
+	if (file->regular)
+		file->mapping = d_real_inode(file->file->f_path.dentry)->i_mapping;
+	file->wb_err = filemap_sample_wb_err(file->mapping);
+	ret = qcow2_file_size(file, err);
+	if (ret)
+		return ret;
 	qcow2_probe_direct(file);
 	if (writable && file->direct)
 		qcow2_drop_pages(file->file->f_mapping);

@@ -13,8 +13,11 @@
 /* Milliseconds until a request that found no memory is tried again. */
 #define QCOW2_MEMORY_DELAY	50
 
-/* What is full, a disk or a quota, is the same to all. */
-static bool qcow2_error_is_space(int error)
+/**
+ * qcow2_error_is_space() - is something full, a disk or a quota?
+ * @error: negative errno of an I/O
+ */
+bool qcow2_error_is_space(int error)
 {
 	return error == -ENOSPC || error == -EDQUOT;
 }
@@ -58,7 +61,7 @@ bool qcow2_req_park(struct qcow2_req *req, int error)
 		return false;
 	/* None may be parked any more when a forced detach looks for the last time. */
 	spin_lock_irqsave(&dev->park_lock, flags);
-	if (READ_ONCE(dev->state) != QCOW2_STATE_DETACHING && !dev->abandoned) {
+	if (!qcow2_dev_is_leaving(dev)) {
 		parked = true;
 		if (space)
 			qcow2_dev_nospace(dev, true);
@@ -99,7 +102,7 @@ void qcow2_disk_abandon(struct qcow2_dev *dev)
 	unsigned long flags;
 
 	spin_lock_irqsave(&dev->park_lock, flags);
-	dev->abandoned = true;
+	WRITE_ONCE(dev->abandoned, true);
 	spin_unlock_irqrestore(&dev->park_lock, flags);
 	qcow2_disk_unpark(dev);
 }

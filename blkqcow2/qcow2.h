@@ -26,6 +26,7 @@
 #include <linux/blk-mq.h>
 #include <linux/blkdev.h>
 #include <linux/completion.h>
+#include <linux/errseq.h>
 #include <linux/fs.h>
 #include <linux/mempool.h>
 #include <linux/mutex.h>
@@ -193,6 +194,8 @@ struct qcow2_table {
  * @dma_align: alignment of memory for direct I/O, in bytes
  * @size: its length in bytes when it was validated; of the active layer how
  *	far it has been extended since
+ * @mapping: its pages, of an overlay those of the file that does the I/O
+ * @wb_err: which errors of writing back these had happened when it was opened
  */
 struct qcow2_file {
 	struct qcow2_image *image;
@@ -205,6 +208,8 @@ struct qcow2_file {
 	u32 dio_align;
 	u32 dma_align;
 	u64 size;
+	struct address_space *mapping;
+	errseq_t wb_err;
 };
 
 /**
@@ -627,6 +632,7 @@ struct qcow2_commit_waiter {
  * @freed: runs freed by L2 changes since the last snapshot; under l2.lock
  * @l1_busy: blocks of L1 are being written
  * @all: refcounts must be written, too, though they may lag
+ * @no_space: the last one could not be written for want of space
  * @stopped: nothing is written any more
  * @error: metadata can no longer be written; nothing is written any more
  */
@@ -640,6 +646,7 @@ struct qcow2_commit {
 	struct list_head freed;
 	bool l1_busy;
 	bool all;
+	bool no_space;
 	bool stopped;
 	int error;
 };
@@ -892,6 +899,7 @@ struct qcow2_req {
 
 /* ---- park.c: requests that are tried again ---- */
 
+bool qcow2_error_is_space(int error);
 bool qcow2_error_passes(int error);
 blk_status_t qcow2_req_status(int error);
 bool qcow2_req_park(struct qcow2_req *req, int error);
@@ -1005,6 +1013,13 @@ struct qcow2_dev {
 	struct work_struct fail_work;
 	struct work_struct space_work;
 };
+
+/* Is it being detached, so that nothing is to wait any more? */
+static inline bool qcow2_dev_is_leaving(const struct qcow2_dev *dev)
+{
+	return READ_ONCE(dev->state) == QCOW2_STATE_DETACHING ||
+	       READ_ONCE(dev->abandoned);
+}
 
 /* device.c */
 int qcow2_dev_attach(struct qcow2_chain *chain, u32 flags, s32 *index,

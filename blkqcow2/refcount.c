@@ -194,32 +194,66 @@ int qcow2_refcount_lower(struct qcow2_image *image, u64 first, u64 nr,
 	return ret;
 }
 
-/* Set the refcounts of clusters to 1 in blocks that are just being made. */
-static int qcow2_refcount_fill(struct qcow2_image *image, u64 first, u64 nr)
+static int qcow2_pin_blank(struct qcow2_image *image, u64 first, u64 nr,
+			   struct qcow2_slice **slices)
 {
 	struct qcow2_alloc *alloc = &image->alloc;
-	u64 per_slice = 1ULL << alloc->slice_entries_bits;
+	struct qcow2_slice *slice;
+	u64 i;
 
-	while (nr) {
-		u32 index = qcow2_refcount_index(image, first);
-		u64 n = min(nr, per_slice - index), i;
-		struct qcow2_slice *slice;
-
+	for (i = 0; i < nr; i++) {
 		slice = qcow2_cache_add_blank(&alloc->blocks,
 					      qcow2_refcount_key(image, first));
 		if (IS_ERR(slice))
 			return PTR_ERR(slice);
-		mutex_lock(&alloc->lock);
+		slices[i] = slice;
+		first += 1ULL << alloc->slice_entries_bits;
+	}
+	return 0;
+}
+
+static void qcow2_set_to_one(struct qcow2_image *image, u64 first, u64 nr,
+			     struct qcow2_slice **slices)
+{
+	struct qcow2_alloc *alloc = &image->alloc;
+	u64 per_slice = 1ULL << alloc->slice_entries_bits;
+
+	mutex_lock(&alloc->lock);
+	for (; nr; slices++) {
+		u32 index = qcow2_refcount_index(image, first);
+		u64 n = min(nr, per_slice - index), i;
+
 		for (i = 0; i < n; i++)
-			qcow2_refcount_set(slice->data, index + i,
+			qcow2_refcount_set((*slices)->data, index + i,
 					   alloc->order, 1);
-		qcow2_refcount_dirty(image, slice);
-		mutex_unlock(&alloc->lock);
-		qcow2_cache_unpin(slice);
+		qcow2_refcount_dirty(image, *slices);
 		first += n;
 		nr -= n;
 	}
-	return 0;
+	mutex_unlock(&alloc->lock);
+}
+
+/*
+ * Set the refcounts of clusters to 1 in blocks that are just being made. All or
+ * nothing: a block of which some is dirty, and which is nowhere, could not be
+ * written. @first is the first of a block.
+ */
+static int qcow2_refcount_fill(struct qcow2_image *image, u64 first, u64 nr)
+{
+	u64 slices = DIV_ROUND_UP_ULL(nr, 1ULL << image->alloc.slice_entries_bits), i;
+	struct qcow2_slice **pinned;
+	int ret;
+
+	pinned = kvcalloc(slices, sizeof(*pinned), GFP_NOIO);
+	if (!pinned)
+		return -ENOMEM;
+	ret = qcow2_pin_blank(image, first, slices, pinned);
+	if (!ret)
+		qcow2_set_to_one(image, first, nr, pinned);
+	for (i = 0; i < slices && pinned[i]; i++)
+		qcow2_cache_unpin(pinned[i]);
+	kvfree(pinned);
+	return ret;
 }
 
 /*

@@ -329,6 +329,15 @@ static bool qcow2_may_enter(struct bio *bio)
 }
 
 /*
+ * As that, for writing. The file system would hold the submitter's limit for the
+ * size of files against offsets in the image.
+ */
+static bool qcow2_may_enter_to_write(struct bio *bio)
+{
+	return rlimit(RLIMIT_FSIZE) == RLIM_INFINITY && qcow2_may_enter(bio);
+}
+
+/*
  * Is it worth a try to put a write into new clusters at once? Not if layer 0 has
  * something there, or if data of a layer below is to come along.
  */
@@ -351,7 +360,8 @@ static bool qcow2_req_direct_write(struct qcow2_req *req, u64 len)
 {
 	struct qcow2_extent ext;
 
-	if (!qcow2_image_may_write(req->image) || !qcow2_may_enter(req->bio) ||
+	if (!qcow2_image_may_write(req->image) ||
+	    !qcow2_may_enter_to_write(req->bio) ||
 	    qcow2_map_active(req->image, req->pos, len, true, &ext) ||
 	    ext.len < len)
 		return false;
@@ -432,6 +442,17 @@ static bool qcow2_must_rest(struct qcow2_image *image)
 	return true;
 }
 
+/* A discard that must not free more now. It may be done, or not done at all. */
+static blk_status_t qcow2_rest(struct qcow2_image *image, struct request *rq)
+{
+	/* That could take as long as the disk below is full. */
+	if (!READ_ONCE(image->commit.no_space) && !qcow2_dev_is_leaving(image->dev))
+		return BLK_STS_RESOURCE;
+	blk_mq_start_request(rq);
+	blk_mq_end_request(rq, BLK_STS_OK);
+	return BLK_STS_OK;
+}
+
 static blk_status_t qcow2_queue_rq(struct blk_mq_hw_ctx *hctx,
 				   const struct blk_mq_queue_data *bd)
 {
@@ -443,7 +464,7 @@ static blk_status_t qcow2_queue_rq(struct blk_mq_hw_ctx *hctx,
 	if (unlikely(!image))
 		return BLK_STS_IOERR;
 	if (unlikely(req_op(rq) == REQ_OP_DISCARD && qcow2_must_rest(image)))
-		return BLK_STS_RESOURCE;
+		return qcow2_rest(image, rq);
 	blk_mq_start_request(rq);
 	qcow2_req_init(req, rq, image);
 	if (req_op(rq) == REQ_OP_FLUSH) {
