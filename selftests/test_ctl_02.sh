@@ -57,9 +57,9 @@ until [[ -e $mem/signal && $(<"$mem/signal") == *", 1 s"* ]]; do
 	kill -0 "$pid" || fail "was over too early: $(<"$mem/signal")"
 	sleep 0.1
 done
-kill -INT "$(<pid)"
+kill -TERM "$(<pid)"
 wait "$pid" || status=$?
-[ "$status" = 130 ] || fail "status $status: $(<"$mem/signal")"
+[ "$status" = 143 ] || fail "status $status: $(<"$mem/signal")"
 [ ! -e ran ] || fail "the command was run"
 expect_state "$dev" live
 

@@ -76,10 +76,14 @@ want="1 freeze 0
 
 # Frozen for longer than the kernel lets tasks wait: nothing of the driver's is
 # found waiting, and who does direct I/O is not either.
-[ -e /proc/sys/kernel/hung_task_timeout_secs ] || exit 0
-read -r before </proc/sys/kernel/hung_task_timeout_secs
-undo+=("sysctl -q -w kernel.hung_task_timeout_secs=$before")
-sysctl -q -w kernel.hung_task_timeout_secs=4
+limit=/proc/sys/kernel/hung_task_timeout_secs
+[ -e $limit ] || exit 0
+set_limit()
+{
+	echo "$1" >$limit
+}
+undo+=("set_limit $(<$limit)")
+set_limit 4
 qcow2ctl freeze "$dev"
 dd if="$dev" of="$mem/read" bs=64k count=1 iflag=direct status=none &
 reader=$!
