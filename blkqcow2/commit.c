@@ -510,11 +510,11 @@ static int qcow2_commit_run(struct qcow2_image *image, bool wanted)
 	} else if (wanted) {
 		ret = qcow2_layer_flush(qcow2_active(image));
 	}
+	WRITE_ONCE(image->commit.no_space, qcow2_error_is_space(ret));
 	/*
 	 * What could not be written is dirty still, and nothing has come before it.
 	 * Who wants all of it written, for a window or a detach, can do without that.
 	 */
-	WRITE_ONCE(image->commit.no_space, qcow2_error_is_space(ret));
 	if (qcow2_error_passes(ret))
 		qcow2_commit_soon(image);
 	else if (ret && !READ_ONCE(image->commit.all))

@@ -5,10 +5,11 @@
 # that have sourced lib.sh and patch.sh.
 # shellcheck disable=SC2034,SC2154 # of which its variables are
 
+# With blocks of $bad_block bytes, by default 512.
 bad_disk()
 {
 	truncate -s 64M blocks
-	loop=$(losetup -f --show blocks)
+	loop=$(losetup -f --show -b "${bad_block:-512}" blocks)
 	undo+=("dmsetup remove --noudevsync bad" "losetup -d $loop")
 	dmsetup create bad --noudevsync --table "0 131072 linear $loop 0"
 	dmsetup mknodes bad

@@ -198,6 +198,18 @@ waits()
 	kill -0 "$1" 2>/dev/null || fail "what had to wait has ended"
 }
 
+# ends PID SECONDS: does the process end by then?
+ends()
+{
+	local i
+
+	for ((i = 0; i < $2 * 10; i++)); do
+		kill -0 "$1" 2>/dev/null || return 0
+		sleep 0.1
+	done
+	return 1
+}
+
 ### Commands that must fail
 
 # refused WORDS COMMAND...: COMMAND must fail with exactly one line on stderr,
@@ -361,6 +373,21 @@ leave_space()
 
 	free=$(df --output=avail -B 1M . | tail -n 1)
 	fallocate -l "$((free - $1))M" filler
+}
+
+# leave_nothing: not even that. Once written, a file needs less than was set aside
+# for it.
+leave_nothing()
+{
+	local _
+
+	: >rest
+	leave_space 1
+	for _ in 1 2 3; do
+		dd if=/dev/zero of=rest bs=4k oflag=append conv=notrunc \
+			status=none 2>/dev/null || :
+		sync
+	done
 }
 
 # disk_4k: a file system on a disk with blocks of 4 KiB, and into it.

@@ -19,15 +19,7 @@ cp "$raw_content" "$mem/model"
 for policy in fail park; do
 	cp --reflink=always origin.qcow2 a.qcow2
 	attach "--on-enospc=$policy" a.qcow2
-	# While there is space for that. And once written, a file needs less than was
-	# set aside for it.
-	: >rest
-	leave_space 1
-	for _ in 1 2 3; do
-		dd if=/dev/zero of=rest bs=4k oflag=append conv=notrunc \
-			status=none 2>/dev/null || :
-		sync
-	done
+	leave_nothing
 	# Changes the map, and nothing else.
 	blkdiscard -z -o 4M -l 4M "$dev"
 	dd if=/dev/zero of="$mem/model" bs=1M seek=4 count=4 conv=notrunc \

@@ -17,11 +17,7 @@ sleep 0.5
 waits "$writer"
 (echo 0 >"$online") &
 cpu=$!
-for _ in {1..100}; do
-	kill -0 "$cpu" 2>/dev/null || break
-	sleep 0.1
-done
-! kill -0 "$cpu" 2>/dev/null || late=1
+ends "$cpu" 10 || late=1
 qcow2ctl thaw "$dev"
 wait "$writer" || fail "the write has failed"
 wait "$cpu"
