@@ -115,7 +115,7 @@ check-memory: deps ## dirty pages and swap with very little memory (long)
 check-kernels: deps ## Debian's kernels 6.1, 6.12, 7.x with their own systems (very long)
 	selftests/check all_kernels
 
-check-boot: deps ## boots with images in fstab, shutdowns with open windows (5 min)
+check-boot: deps ## boots with images in fstab, shutdowns with open windows (10 min)
 	selftests/check boot
 
 check-stress: deps ## windows, detaches and kills at random times (very long)

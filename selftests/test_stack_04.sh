@@ -9,7 +9,7 @@ for program in qemu-system-x86_64 as objcopy; do
 	command -v "$program" >/dev/null || skip "no $program"
 done
 
-# A whole system would take minutes in a machine that is emulated itself: this
+# A whole system (stack_06) takes minutes in a machine that is emulated itself: this
 # one, all in a boot sector, reads 32 KiB by the BIOS's virtio driver and
 # writes them elsewhere. Its exit status is QEMU's.
 cat >"$mem/boot.s" <<'END'
