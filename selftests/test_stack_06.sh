@@ -13,32 +13,38 @@ kernel=/boot/vmlinuz-$(uname -r)
 for program in qemu-system-x86_64 extlinux busybox cpio sfdisk; do
 	command -v "$program" >/dev/null || skip "no $program"
 done
-for mbr in /usr/{lib/syslinux/mbr,share/syslinux,lib/syslinux/bios}/mbr.bin; do
+for mbr in /usr/{lib/EXTLINUX,share/syslinux,lib/syslinux/bios}/mbr.bin; do
 	[ ! -e "$mbr" ] || break
 done
 [ -e "$mbr" ] || skip "no mbr.bin of syslinux"
 
+# put_busybox DIRECTORY
+put_busybox()
+{
+	cp -L "$(command -v busybox)" "$1/busybox"
+	ln -s busybox "$1/sh"
+}
+
 # What the kernel of the guest needs before it has a root.
 make_ramdisk()
 {
-	local kind file number=0
+	local file number=0 name
 
 	mkdir -p "$mem"/ramdisk/{bin,dev,root}
-	cp -L "$(command -v busybox)" "$mem/ramdisk/bin/"
-	ln -s busybox "$mem/ramdisk/bin/sh"
-	while read -r kind file; do
-		[ "$kind" = insmod ] || continue
-		number=$((number + 1))
+	put_busybox "$mem/ramdisk/bin"
+	while read -r file; do
+		printf -v name %03d.ko $((number++))
 		case $file in
 		*.zst)	zstd -dc "$file" ;;
 		*)	xz -dcf "$file" ;;
-		esac >"$mem/ramdisk/$number.ko"
-	done < <(modprobe -a --show-depends virtio_pci virtio_blk ext4 | awk '!seen[$2]++')
-	cat >"$mem/ramdisk/init" <<END
+		esac >"$mem/ramdisk/$name"
+	done < <(modprobe -a --show-depends virtio_pci virtio_blk ext4 |
+		awk '$1 == "insmod" && !seen[$2]++ { print $2 }')
+	cat >"$mem/ramdisk/init" <<'END'
 #!/bin/sh
 busybox mount -t devtmpfs dev /dev
-for number in $(eval "echo {1..$number}"); do
-	busybox insmod /\$number.ko
+for module in /*.ko; do
+	busybox insmod $module
 done
 busybox mount -t ext4 /dev/vda1 /root
 exec busybox switch_root /root /bin/init
@@ -54,8 +60,7 @@ make_root()
 	local root=$mem/root
 
 	mkdir "$root"/{bin,boot,dev,proc}
-	cp -L "$(command -v busybox)" "$root/bin/"
-	ln -s busybox "$root/bin/sh"
+	put_busybox "$root/bin"
 	cat >"$root/bin/init" <<'END'
 #!/bin/sh
 busybox mount -t devtmpfs dev /dev
