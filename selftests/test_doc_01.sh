@@ -45,7 +45,7 @@ container()
 {
 	cp "$(command -v busybox)" /mnt/busybox
 	# shellcheck disable=SC2016
-	unshare --fork --pid --mount-proc=/proc chroot /mnt /busybox sh -ec '
+	unshare --fork --kill-child --pid --mount-proc=/proc chroot /mnt /busybox sh -ec '
 		i=0
 		until [ -e /stop ]; do
 			i=$((i + 1))
