@@ -61,6 +61,18 @@ static int qcow2_grow_file(struct file *file, u64 from, u64 to)
 	return ret;
 }
 
+/* Somebody else may have made it larger: a logical volume, for instance. */
+static int qcow2_extend_disk(struct qcow2_file *file, u64 end)
+{
+	u64 size = i_size_read(file->mapping->host);
+
+	if (end > size)
+		return -ENOSPC;
+	/* Pairs with qcow2_file_check_uncut(). */
+	smp_store_release(&file->size, size);
+	return 0;
+}
+
 /**
  * qcow2_image_extend() - make the active file long enough
  * @image: the image
@@ -78,7 +90,7 @@ int qcow2_image_extend(struct qcow2_image *image, u64 end)
 	if (end <= READ_ONCE(layer->meta.size))
 		return 0;
 	if (!layer->meta.regular)
-		return -ENOSPC;
+		return qcow2_extend_disk(&layer->meta, end);
 	mutex_lock(&image->extend_lock);
 	size = layer->meta.size;
 	if (end > size) {
@@ -360,6 +372,17 @@ static int qcow2_load_for(struct qcow2_image *image,
 	return 0;
 }
 
+/* Are there clusters that have been freed, but must not be used yet? */
+static bool qcow2_space_comes(struct qcow2_image *image)
+{
+	if ((!atomic_long_read(&image->alloc.nr_freed) &&
+	     !READ_ONCE(image->alloc.nr_resting)) ||
+	    READ_ONCE(image->commit.no_space))
+		return false;
+	qcow2_commit_now(image);
+	return true;
+}
+
 /**
  * qcow2_alloc_clusters() - allocate a run of host clusters
  * @image: the image
@@ -372,7 +395,8 @@ static int qcow2_load_for(struct qcow2_image *image,
  * later commit writes.
  *
  * Context: may sleep and do I/O.
- * Return: 0, -ENOSPC, -EIO or -ENOMEM.
+ * Return: 0, -ENOSPC, -EIO or -ENOMEM; the last also if there will be space in a
+ * moment.
  */
 int qcow2_alloc_clusters(struct qcow2_image *image, u64 want, u64 *first,
 			 u64 *nr, bool *fresh)
@@ -403,7 +427,7 @@ int qcow2_alloc_clusters(struct qcow2_image *image, u64 want, u64 *first,
 	/* A second failure would only leak them. */
 	if (ret)
 		qcow2_refcount_lower(image, *first, *nr, false);
-	return ret;
+	return qcow2_error_is_space(ret) && qcow2_space_comes(image) ? -ENOMEM : ret;
 }
 
 /* Is it for an allocation without more ado? */

@@ -434,7 +434,8 @@ static int qcow2_commit_round(struct qcow2_image *image, struct list_head *todo,
 			ret = qcow2_commit_barrier(image, 2);
 	}
 	qcow2_batch_finish(&batch, ret);
-	WRITE_ONCE(image->commit.l1_busy, false);
+	/* After the bits that a failure has set again. */
+	smp_store_release(&image->commit.l1_busy, false);
 	*again = batch.truncated;
 	if (!ret)
 		qcow2_alloc_rested(image, generation);
@@ -568,8 +569,9 @@ void qcow2_commit_queue(struct qcow2_image *image,
 
 	spin_lock_irqsave(&commit->lock, flags);
 	list_add_tail(&waiter->node, &commit->waiters);
-	spin_unlock_irqrestore(&commit->lock, flags);
+	/* Without the lock the last request may end, and the image with it. */
 	queue_work(image->commit_wq, &commit->work);
+	spin_unlock_irqrestore(&commit->lock, flags);
 }
 
 /**

@@ -414,6 +414,20 @@ void qcow2_dev_swap_chain(struct qcow2_dev *dev, struct qcow2_chain **chain)
 }
 
 /**
+ * qcow2_dev_set_image() - what serves the device from now on
+ * @dev: the device
+ * @image: it, or NULL
+ *
+ * Context: may sleep; under ctl_lock.
+ */
+void qcow2_dev_set_image(struct qcow2_dev *dev, struct qcow2_image *image)
+{
+	mutex_lock(&qcow2_devs_lock);
+	dev->image = image;
+	mutex_unlock(&qcow2_devs_lock);
+}
+
+/**
  * qcow2_dev_adopt_chain() - exchange the device's chain, unless another device has
  * one of the new one's open files
  * @dev: the device
@@ -525,10 +539,10 @@ static int qcow2_dev_open(struct qcow2_dev *dev, struct qcow2_chain *chain,
 	image = qcow2_image_open(dev, chain, err);
 	if (IS_ERR(image))
 		return PTR_ERR(image);
-	dev->image = image;
+	qcow2_dev_set_image(dev, image);
 	ret = qcow2_disk_add(dev, err);
 	if (ret) {
-		dev->image = NULL;
+		qcow2_dev_set_image(dev, NULL);
 		qcow2_image_close(image);
 	}
 	return ret;
@@ -591,7 +605,7 @@ static void qcow2_dev_remove(struct qcow2_dev *dev)
 	qcow2_dev_forget_disk(dev);
 	del_gendisk(disk);
 	image = dev->image;
-	dev->image = NULL;
+	qcow2_dev_set_image(dev, NULL);
 	if (image) {
 		if (qcow2_image_settle(image))
 			pr_err("qcow2%d: detached with data that could not be written\n",
@@ -774,6 +788,60 @@ static char *qcow2_info_text(struct qcow2_dev *dev,
 	return buf;
 }
 
+/* Under qcow2_devs_lock, which keeps the chain and the image; not the state. */
+static int qcow2_info_fill(struct qcow2_dev *dev, struct gendisk *disk,
+			   struct qcow2_ctl_info *info, char *buf, char **path,
+			   struct qcow2_err *err)
+{
+	if (info->layer >= dev->chain->nr)
+		return qcow2_fail(err, -EINVAL, "/dev/qcow2%d has %u layers",
+				  dev->index, dev->chain->nr);
+	info->index = dev->index;
+	info->state = READ_ONCE(dev->state);
+	/* A window that opens or closes just now may be seen half. */
+	info->dev_flags = (dev->readonly ? QCOW2_DEV_F_READONLY : 0) |
+			  (READ_ONCE(dev->deferred) ? QCOW2_DEV_F_DEFERRED : 0) |
+			  (dev->park ? QCOW2_DEV_F_PARK : 0) |
+			  (READ_ONCE(dev->nospace) ? QCOW2_DEV_F_NOSPACE : 0) |
+			  (READ_ONCE(dev->window.fs) ? QCOW2_DEV_F_FS_FROZEN : 0) |
+			  (READ_ONCE(dev->window.expired) ? QCOW2_DEV_F_EXPIRED : 0);
+	info->nr_layers = dev->chain->nr;
+	info->layer_format = dev->chain->files[info->layer].format;
+	info->logical_block_size = queue_logical_block_size(disk->queue);
+	info->size_bytes = get_capacity(disk) << SECTOR_SHIFT;
+	if (info->state == QCOW2_STATE_FROZEN)
+		info->frozen_ns = ktime_to_ns(ktime_sub(ktime_get(),
+							READ_ONCE(dev->window.since)));
+	info->cache_bytes = dev->cache_bytes;
+	info->nr_commits = atomic64_read(&dev->stats.commits);
+	info->nr_flushes = atomic64_read(&dev->stats.flushes);
+	info->nr_allocated = atomic64_read(&dev->stats.allocated);
+	info->nr_freed = atomic64_read(&dev->stats.freed);
+	info->nr_inflated = atomic64_read(&dev->stats.inflated);
+	info->nr_direct = qcow2_sum(dev->nr_direct);
+	info->nr_worker = qcow2_sum(dev->nr_worker);
+	qcow2_info_image(dev, info);
+	*path = qcow2_info_text(dev, info, buf);
+	return PTR_ERR_OR_ZERO(*path);
+}
+
+/*
+ * ctl_lock is held by who opens or closes a window, for as long as a file system or a
+ * full disk wants: just then users ask. But a device that is to go may be going, and
+ * who asks for that may want to know when it has gone.
+ */
+static int qcow2_info_wait(struct qcow2_dev *dev)
+{
+	int ret;
+
+	if (!READ_ONCE(dev->deferred))
+		return 0;
+	ret = mutex_lock_killable(&dev->ctl_lock);
+	if (!ret)
+		mutex_unlock(&dev->ctl_lock);
+	return ret;
+}
+
 /**
  * qcow2_dev_info() - describe a device
  * @dev: the device
@@ -789,51 +857,21 @@ int qcow2_dev_info(struct qcow2_dev *dev, struct qcow2_ctl_info *info,
 		   char *buf, char **path, struct qcow2_err *err)
 {
 	unsigned int noio = memalloc_noio_save();
+	struct gendisk *disk;
 	int ret;
 
-	/* A freeze may take as long as the file system below wants. */
-	ret = mutex_lock_killable(&dev->ctl_lock);
-	if (ret) {
-		memalloc_noio_restore(noio);
-		return ret;
-	}
-	ret = -ENODEV;
-	if (!dev->disk)
+	ret = qcow2_info_wait(dev);
+	if (ret)
 		goto out;
-	ret = -EINVAL;
-	if (info->layer >= dev->chain->nr) {
-		qcow2_fail(err, ret, "/dev/qcow2%d has %u layers", dev->index,
-			   dev->chain->nr);
-		goto out;
-	}
-	info->index = dev->index;
-	info->state = READ_ONCE(dev->state);
-	info->dev_flags = (dev->readonly ? QCOW2_DEV_F_READONLY : 0) |
-			  (dev->deferred ? QCOW2_DEV_F_DEFERRED : 0) |
-			  (dev->park ? QCOW2_DEV_F_PARK : 0) |
-			  (READ_ONCE(dev->nospace) ? QCOW2_DEV_F_NOSPACE : 0) |
-			  (dev->window.fs ? QCOW2_DEV_F_FS_FROZEN : 0) |
-			  (dev->window.expired ? QCOW2_DEV_F_EXPIRED : 0);
-	info->nr_layers = dev->chain->nr;
-	info->layer_format = dev->chain->files[info->layer].format;
-	info->logical_block_size = queue_logical_block_size(dev->disk->queue);
-	info->size_bytes = get_capacity(dev->disk) << SECTOR_SHIFT;
-	if (info->state == QCOW2_STATE_FROZEN)
-		info->frozen_ns = ktime_to_ns(ktime_sub(ktime_get(),
-							dev->window.since));
-	info->cache_bytes = dev->cache_bytes;
-	info->nr_commits = atomic64_read(&dev->stats.commits);
-	info->nr_flushes = atomic64_read(&dev->stats.flushes);
-	info->nr_allocated = atomic64_read(&dev->stats.allocated);
-	info->nr_freed = atomic64_read(&dev->stats.freed);
-	info->nr_inflated = atomic64_read(&dev->stats.inflated);
-	info->nr_direct = qcow2_sum(dev->nr_direct);
-	info->nr_worker = qcow2_sum(dev->nr_worker);
-	qcow2_info_image(dev, info);
-	*path = qcow2_info_text(dev, info, buf);
-	ret = PTR_ERR_OR_ZERO(*path);
+	mutex_lock(&qcow2_devs_lock);
+	/* It has a chain for as long as it has one. */
+	disk = qcow2_dev_get_disk(dev);
+	ret = disk ? qcow2_info_fill(dev, disk, info, buf, path, err) : -ENODEV;
+	mutex_unlock(&qcow2_devs_lock);
+	if (disk)
+		put_disk(disk);
 out:
-	qcow2_dev_unlock(dev, noio);
+	memalloc_noio_restore(noio);
 	return ret;
 }
 

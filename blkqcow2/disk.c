@@ -166,6 +166,9 @@ static void qcow2_disk_limits(struct qcow2_image *image,
 	lim->max_segment_size = UINT_MAX;
 	lim->dma_alignment = qcow2_dma_align(image) - 1;
 	lim->features = BLK_FEAT_WRITE_CACHE | BLK_FEAT_FUA;
+	/* Pages are sent as they are to what may take checksums of them. */
+	if (qcow2_file_is_stable(active->data))
+		lim->features |= BLK_FEAT_STABLE_WRITES;
 	lim->max_write_zeroes_sectors = max_zero >> SECTOR_SHIFT;
 	/* What is under a layer must not show through where it was discarded. */
 	if (!qcow2_can_zero(image))

@@ -479,6 +479,7 @@ static void qcow2_leave_work(struct work_struct *work)
 	if (!ret)
 		ret = qcow2_layer_flush(qcow2_active(image));
 	leave->ret = ret ? ret : qcow2_image_end_write(image);
+	qcow2_layer_drop_stale(qcow2_active(image));
 	qcow2_work_end(flags);
 }
 

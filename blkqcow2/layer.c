@@ -185,6 +185,7 @@ static void qcow2_probe_direct(struct qcow2_file *file)
 		return;
 	if (S_ISBLK(inode->i_mode)) {
 		file->dio_align = bdev_logical_block_size(I_BDEV(inode));
+		file->dma_align = bdev_dma_alignment(I_BDEV(inode)) + 1;
 	} else if (!vfs_getattr(&file->file->f_path, &st, STATX_DIOALIGN, 0) &&
 		   st.result_mask & STATX_DIOALIGN) {
 		file->direct = st.dio_offset_align;
@@ -192,11 +193,23 @@ static void qcow2_probe_direct(struct qcow2_file *file)
 		file->dma_align = st.dio_mem_align;
 	} else if (inode->i_sb->s_bdev) {
 		file->dio_align = bdev_logical_block_size(inode->i_sb->s_bdev);
+		file->dma_align = bdev_dma_alignment(inode->i_sb->s_bdev) + 1;
 	}
 	file->dio_align = max(file->dio_align, QCOW2_SECTOR_BYTES);
 	file->dma_align = max(file->dma_align, 4U);
-	if (file->dio_align > PAGE_SIZE)
+	/* Tables are read and written in slices. */
+	if (file->dio_align > 1U << QCOW2_MAX_SLICE_BITS)
 		qcow2_file_buffer(file);
+}
+
+/**
+ * qcow2_file_is_stable() - must pages not change while they are written to it?
+ * @file: the file
+ */
+bool qcow2_file_is_stable(const struct qcow2_file *file)
+{
+	return file->regular ? mapping_stable_writes(file->mapping) :
+			       bdev_stable_writes(I_BDEV(file->mapping->host));
 }
 
 static int qcow2_check_file(struct file *file, bool writable,
@@ -459,6 +472,28 @@ static void qcow2_drop_pages(struct address_space *mapping)
 {
 	if (READ_ONCE(mapping->nrpages) <= QCOW2_DROP_PAGES)
 		invalidate_mapping_pages(mapping, 0, -1);
+}
+
+static void qcow2_file_drop_stale(struct qcow2_file *file)
+{
+	if (file->direct && !file->regular)
+		invalidate_inode_pages2(file->mapping);
+}
+
+/**
+ * qcow2_layer_drop_stale() - let nobody find in the page cache what was there before
+ * @layer: its files have been written, and are nobody's from now on
+ *
+ * Asynchronous direct I/O to a block device drops pages before the write and not, as
+ * file systems do, after it: who read meanwhile, such as udev, left what was there.
+ *
+ * Context: may sleep and do I/O.
+ */
+void qcow2_layer_drop_stale(struct qcow2_layer *layer)
+{
+	qcow2_file_drop_stale(&layer->meta);
+	if (layer->data != &layer->meta)
+		qcow2_file_drop_stale(layer->data);
 }
 
 /*

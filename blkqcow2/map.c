@@ -246,7 +246,10 @@ static bool qcow2_slice_durable(struct qcow2_layer *layer,
 		return false;
 	/* A commit sets the one before it clears the other. */
 	smp_rmb();
-	return !READ_ONCE(layer->image->commit.l1_busy);
+	/* One that has failed has set the other again before it clears the one. */
+	if (smp_load_acquire(&layer->image->commit.l1_busy))
+		return false;
+	return !test_bit(l1_block, layer->l1.dirty);
 }
 
 /* @whole: of extended entries, what they say of clusters as a whole. */

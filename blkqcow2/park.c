@@ -59,9 +59,13 @@ bool qcow2_req_park(struct qcow2_req *req, int error)
 
 	if (!qcow2_error_passes(error) || (space && !dev->park))
 		return false;
-	/* None may be parked any more when a forced detach looks for the last time. */
+	/*
+	 * None may be parked any more when a forced detach looks for the last time, or
+	 * who has made the image fail.
+	 */
 	spin_lock_irqsave(&dev->park_lock, flags);
-	if (!qcow2_dev_is_leaving(dev)) {
+	if (!qcow2_dev_is_leaving(dev) &&
+	    !(space && READ_ONCE(req->image->commit.error))) {
 		parked = true;
 		if (space)
 			qcow2_dev_nospace(dev, true);

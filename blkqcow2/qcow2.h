@@ -6,7 +6,7 @@
  *
  *	dev->ctl_lock		state changes of a device; sleeps
  *	  disk->open_mutex	who has the disk open; the block layer's
- *	  qcow2_devs_lock	table of devices, their chains; sleeps
+ *	  qcow2_devs_lock	table of devices, their chains, images; sleeps
  *	  alloc->grow_lock	adds refcount blocks; sleeps, held over I/O
  *	  image->extend_lock	grows the active file; sleeps, held over I/O
  *	  image->header_lock	changes the header; sleeps, held over I/O
@@ -272,7 +272,9 @@ static inline u64 qcow2_in_cluster(const struct qcow2_layer *layer, u64 offset)
 int qcow2_layer_open(struct qcow2_layer *layer, bool writable,
 		     u64 cache_bytes, struct qcow2_err *err);
 void qcow2_layer_close(struct qcow2_layer *layer);
+void qcow2_layer_drop_stale(struct qcow2_layer *layer);
 void qcow2_file_buffer(struct qcow2_file *file);
+bool qcow2_file_is_stable(const struct qcow2_file *file);
 void *qcow2_bounce_alloc(size_t *len);
 int qcow2_layer_read(struct qcow2_layer *layer, u64 pos, void *to, size_t len);
 int qcow2_table_load(struct qcow2_layer *layer, struct qcow2_table *table,
@@ -1027,6 +1029,7 @@ int qcow2_dev_attach(struct qcow2_chain *chain, u32 flags, s32 *index,
 unsigned int qcow2_dev_lock(struct qcow2_dev *dev);
 void qcow2_dev_unlock(struct qcow2_dev *dev, unsigned int noio);
 void qcow2_dev_set_live(struct qcow2_dev *dev);
+void qcow2_dev_set_image(struct qcow2_dev *dev, struct qcow2_image *image);
 void qcow2_dev_swap_chain(struct qcow2_dev *dev, struct qcow2_chain **chain);
 int qcow2_dev_adopt_chain(struct qcow2_dev *dev, struct qcow2_chain **chain,
 			  struct qcow2_err *err);

@@ -41,12 +41,17 @@ static int qcow2_window_expect(struct qcow2_dev *dev, enum qcow2_state want,
 }
 
 /* The timer holds a reference to the device while it is armed. */
-static void qcow2_window_arm(struct qcow2_dev *dev, u32 ms)
+static void qcow2_window_queue(struct qcow2_dev *dev, u32 ms)
 {
-	dev->window.expires = ktime_add_ms(ktime_get(), ms);
 	refcount_inc(&dev->ref);
 	if (!qcow2_dev_queue_delayed(&dev->window.expiry, msecs_to_jiffies(ms)))
 		refcount_dec(&dev->ref);
+}
+
+static void qcow2_window_arm(struct qcow2_dev *dev, u32 ms)
+{
+	dev->window.expires = ktime_add_ms(ktime_get(), ms);
+	qcow2_window_queue(dev, ms);
 }
 
 /**
@@ -89,7 +94,7 @@ static int qcow2_window_open(struct qcow2_dev *dev, struct qcow2_err *err)
 		qcow2_disk_release(dev);
 		return ret;
 	}
-	dev->image = NULL;
+	qcow2_dev_set_image(dev, NULL);
 	qcow2_image_close(image);
 	return 0;
 }
@@ -122,7 +127,7 @@ int qcow2_dev_freeze(struct qcow2_dev *dev, struct qcow2_ctl_freeze *how,
 		goto out;
 	dev->window.id = atomic64_inc_return(&qcow2_windows);
 	how->window = dev->window.id;
-	dev->window.fs = !(how->head.flags & QCOW2_FREEZE_F_NO_FS);
+	WRITE_ONCE(dev->window.fs, !(how->head.flags & QCOW2_FREEZE_F_NO_FS));
 	dev->window.fails = how->head.flags & QCOW2_FREEZE_F_FAIL;
 	swap(dev->window.mounts, mounts);
 	qcow2_window_step(dev, "freeze", 0);
@@ -130,7 +135,7 @@ int qcow2_dev_freeze(struct qcow2_dev *dev, struct qcow2_ctl_freeze *how,
 	ret = qcow2_window_open(dev, err);
 	if (ret) {
 		qcow2_disk_thaw_fs(dev);
-		dev->window.fs = false;
+		WRITE_ONCE(dev->window.fs, false);
 		qcow2_dev_set_live(dev);
 		goto out;
 	}
@@ -192,7 +197,7 @@ static int qcow2_window_close(struct qcow2_dev *dev, u32 flags,
 		return ret;
 	}
 	set_capacity_and_notify(dev->disk, image->size >> SECTOR_SHIFT);
-	dev->image = image;
+	qcow2_dev_set_image(dev, image);
 	return 0;
 }
 
@@ -240,7 +245,7 @@ static int qcow2_window_thaw(struct qcow2_dev *dev, struct qcow2_chain *chain,
 	/* The chain that it had. */
 	qcow2_chain_put(other);
 	qcow2_window_disarm(dev);
-	dev->window.expired = false;
+	WRITE_ONCE(dev->window.expired, false);
 	qcow2_dev_set_reason(dev, "");
 	qcow2_dev_set_live(dev);
 	set_disk_ro(dev->disk, dev->readonly);
@@ -248,7 +253,7 @@ static int qcow2_window_thaw(struct qcow2_dev *dev, struct qcow2_chain *chain,
 	qcow2_disk_release(dev);
 	qcow2_disk_unpark(dev);
 	qcow2_disk_thaw_fs(dev);
-	dev->window.fs = false;
+	WRITE_ONCE(dev->window.fs, false);
 	return 0;
 }
 
@@ -260,7 +265,7 @@ static int qcow2_window_is_open(struct qcow2_dev *dev, u64 window,
 
 	/* It was closed, and perhaps another one opened. */
 	if (dev->disk && window && (window != dev->window.id || !open))
-		return qcow2_fail(err, -ESTALE,
+		return qcow2_fail(err, -ECANCELED,
 				  "/dev/qcow2%d: this window has been closed already",
 				  dev->index);
 	if (open)
@@ -303,7 +308,7 @@ int qcow2_dev_thaw(struct qcow2_dev *dev, struct qcow2_chain *chain, u32 flags,
 /* All that waits is to fail, and all that comes, until somebody thaws. */
 static void qcow2_window_fail(struct qcow2_dev *dev)
 {
-	dev->window.expired = true;
+	WRITE_ONCE(dev->window.expired, true);
 	qcow2_dev_set_reason(dev, "the window was not closed in time");
 	pr_err("qcow2%d: the window was not closed in time, I/O fails until it is thawed\n",
 	       dev->index);
@@ -357,6 +362,22 @@ static void qcow2_window_thaw_late(struct qcow2_dev *dev)
 	       dev->index, err.text);
 }
 
+/* Or else another one has been opened since, and wants its own time. */
+static bool qcow2_window_is_over(struct qcow2_dev *dev)
+{
+	s64 left;
+
+	if (READ_ONCE(dev->state) != QCOW2_STATE_FROZEN ||
+	    dev->window.expires == KTIME_MAX)
+		return false;
+	left = ktime_us_delta(dev->window.expires, ktime_get());
+	if (left <= 0)
+		return true;
+	/* Jiffies may have been behind when they were counted from. */
+	qcow2_window_queue(dev, div_u64(left, USEC_PER_MSEC) + 1);
+	return false;
+}
+
 static void qcow2_window_expire(struct work_struct *work)
 {
 	struct qcow2_dev *dev = container_of(to_delayed_work(work),
@@ -364,9 +385,7 @@ static void qcow2_window_expire(struct work_struct *work)
 	enum qcow2_state state = QCOW2_STATE_FROZEN;
 	unsigned int noio = qcow2_dev_lock(dev);
 
-	/* Another window may have been opened since, and wants its own time. */
-	if (dev->disk && READ_ONCE(dev->state) == QCOW2_STATE_FROZEN &&
-	    ktime_compare(ktime_get(), dev->window.expires) >= 0) {
+	if (dev->disk && qcow2_window_is_over(dev)) {
 		if (dev->window.fails)
 			qcow2_window_fail(dev);
 		else

@@ -420,8 +420,8 @@ disk_4k()
 	cd host
 }
 
-# slow_disk: a file system on a disk that can be made slow, and into it.
-slow_disk()
+# slow_device: /dev/mapper/slow, which can be made so.
+slow_device()
 {
 	truncate -s 2G slow
 	slow_loop=$(losetup -f --show slow)
@@ -429,6 +429,12 @@ slow_disk()
 	dmsetup --noudevsync create slow --table "0 $((1 << 22)) delay $slow_loop 0 0"
 	dmsetup --noudevsync mknodes
 	undo+=("dmsetup --noudevsync remove slow" "losetup -d $slow_loop")
+}
+
+# slow_disk: a file system on it, and into it.
+slow_disk()
+{
+	slow_device
 	mkfs.ext4 -q /dev/mapper/slow
 	mount_at host /dev/mapper/slow
 	cd host

@@ -18,9 +18,20 @@ compressed_extents()
 	say "$1: $extents compressed extents"
 }
 
+# stable IMAGE 0|1: what mounts the disk must not change pages that are being written,
+# of which btrfs takes checksums.
+stable()
+{
+	attach "$1"
+	[ "$(<"/sys/block/${dev##*/}/queue/stable_writes")" = "$2" ] ||
+		fail "$1: stable_writes is not $2"
+	detach "$dev"
+}
+
 host_disk btrfs
 cd host
 try_reflinked
+stable copy.qcow2 1
 
 : >nocow.qcow2
 chattr +C nocow.qcow2

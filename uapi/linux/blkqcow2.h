@@ -193,9 +193,9 @@ struct qcow2_ctl_freeze {
  * @window: the window that is to be closed, or 0 for any
  *
  * On failure the device stays frozen, with the chain it had. EINVAL if the
- * device is not frozen, ESTALE if @window is not open (any more), or if the
- * active layer is another file and QCOW2_THAW_F_IMAGE is not given; EFBIG if
- * what would be cut off is in use; EAGAIN if somebody has locked a file.
+ * device is not frozen, ECANCELED if @window is not open (any more), ESTALE if
+ * the active layer is another file and QCOW2_THAW_F_IMAGE is not given; EFBIG
+ * if what would be cut off is in use; EAGAIN if somebody has locked a file.
  */
 struct qcow2_ctl_thaw {
 	struct qcow2_ctl_head head;
@@ -211,8 +211,8 @@ struct qcow2_ctl_thaw {
  * @index: N of /dev/qcow2N
  * @reserved: must be 0
  *
- * I/O for which there is still no space waits on. EINVAL if the device is not
- * live.
+ * I/O for which there is still no space waits on. EINVAL if the device is frozen
+ * or has failed.
  */
 struct qcow2_ctl_resume {
 	struct qcow2_ctl_head head;

@@ -15,6 +15,7 @@ typedef unsigned int __bitwise blk_features_t;
 
 #define BLK_FEAT_WRITE_CACHE	((__force blk_features_t)BIT(0))
 #define BLK_FEAT_FUA		((__force blk_features_t)BIT(1))
+#define BLK_FEAT_STABLE_WRITES	((__force blk_features_t)BIT(2))
 
 /* What the driver sets, not more, so that nothing else is ignored in silence. */
 struct compat_queue_limits {
@@ -50,6 +51,8 @@ static inline void compat_set_limits(struct request_queue *q,
 	if (lim->max_discard_segments)
 		blk_queue_max_discard_segments(q, lim->max_discard_segments);
 	q->limits.discard_granularity = lim->discard_granularity;
+	if (lim->features & BLK_FEAT_STABLE_WRITES)
+		blk_queue_flag_set(QUEUE_FLAG_STABLE_WRITES, q);
 	/* BLK_FEAT_ROTATIONAL is not set, which is not the default here. */
 	blk_queue_flag_set(QUEUE_FLAG_NONROT, q);
 }
