@@ -102,10 +102,18 @@ static void complain_refused(const char *image, const char *reason, const char *
 		complain("%s: %s%s", image, reason, advice);
 }
 
-/* A device without a node is of no use to the caller, who knows no name. */
+/*
+ * A device without a node, or whose name cannot be told, is of no use to the caller.
+ * Returns what to say.
+ */
+static const char *detach_again(struct control *control, int index)
+{
+	return control_detach(control, index, 0) ? "cannot be detached again" :
+						   "detached again";
+}
+
 static int wait_for_node(struct control *control, int index)
 {
-	const char *detached = ", detached again";
 	int ret;
 
 	step_begin(DEVICE_FORMAT ": attached, waiting for the device node", index);
@@ -113,10 +121,22 @@ static int wait_for_node(struct control *control, int index)
 	step_end();
 	if (!ret)
 		return 0;
-	if (control_detach(control, index, 0))
-		detached = ", cannot be detached again";
-	complain(DEVICE_FORMAT ": the device node did not appear%s: is /dev a devtmpfs?",
-		 index, detached);
+	complain(DEVICE_FORMAT ": the device node did not appear, %s: is /dev a devtmpfs?",
+		 index, detach_again(control, index));
+	return -1;
+}
+
+static int print_name(struct control *control, int index)
+{
+	int error;
+
+	if (printf(DEVICE_FORMAT "\n", index) >= 0 && !fflush(stdout))
+		return 0;
+	error = errno;
+	complain(DEVICE_FORMAT ": the name cannot be written to standard output (%s), %s",
+		 index, strerror(error), detach_again(control, index));
+	/* That has been said. */
+	clearerr(stdout);
 	return -1;
 }
 
@@ -138,9 +158,8 @@ static int attach_chain(struct control *control, const struct chain *chain,
 		complain_refused(chain->layers[0].file.path, control->text, attach_advice(ret));
 		return EXIT_FAILED;
 	}
-	if (wait_for_node(control, arg->index))
+	if (wait_for_node(control, arg->index) || print_name(control, arg->index))
 		return EXIT_FAILED;
-	printf(DEVICE_FORMAT "\n", arg->index);
 	return EXIT_OK;
 }
 
@@ -294,7 +313,8 @@ static int run_attach(const struct command *self, int argc, char **argv)
 				return usage_error("%s: not a device number", optarg);
 			break;
 		case 'c':
-			if (size_parse(optarg, &bytes))
+			/* To the driver 0 is the default. */
+			if (size_parse(optarg, &bytes) || !bytes)
 				return usage_error("%s: not a size", optarg);
 			arg.cache_bytes = bytes;
 			break;

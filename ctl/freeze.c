@@ -93,6 +93,14 @@ static int parse_seconds(const char *text, unsigned int *seconds)
 	return -1;
 }
 
+/* Returns an exit status, or -1 to go on. */
+int freeze_check(const struct freeze_how *how)
+{
+	if (how->fails && !how->seconds)
+		return usage_error("--on-timeout fail: there is no --timeout");
+	return -1;
+}
+
 /*
  * Handles an option of FREEZE_LONG. Returns an exit status, -1 to go on, or -2 if it
  * is none of those.
@@ -231,7 +239,10 @@ static int find_image(struct control *control, int index, uint64_t window, bool 
 	struct qcow2_ctl_info info = { .index = index };
 	int ret;
 
-	ret = control_info(control, &info, path);
+	/* What a freeze still writes must not be read; of two thaws one is too late. */
+	while (!(ret = control_info(control, &info, path)) &&
+	       (info.state == QCOW2_STATE_FREEZING || info.state == QCOW2_STATE_THAWING))
+		device_pause();
 	if (ret) {
 		message_set(why, DEVICE_FORMAT ": %s", index, control->text);
 		return ret;
@@ -240,7 +251,7 @@ static int find_image(struct control *control, int index, uint64_t window, bool 
 	    (info.state == QCOW2_STATE_FAILED && !(info.dev_flags & QCOW2_DEV_F_EXPIRED))) {
 		message_set(why, DEVICE_FORMAT ": is not frozen%s", index,
 			    window ? " any more" : "");
-		return window ? -ESTALE : -EINVAL;
+		return window ? -ECANCELED : -EINVAL;
 	}
 	if (*path != '/') {
 		message_set(why, DEVICE_FORMAT ": its image '%s' cannot be reached from here",
@@ -348,9 +359,11 @@ int end_window(struct control *control, int index, const struct thaw_how *how, i
 
 	if (!ret)
 		return status;
-	/* The kernel's timer was first. */
-	if (ret == -ESTALE && how->timed) {
-		complain(DEVICE_FORMAT ": was thawed before, since its time was over", index);
+	/* The kernel's timer was first, or somebody else. */
+	if (ret == -ECANCELED) {
+		complain(DEVICE_FORMAT ": was thawed before%s", index,
+			 how->timed ? ", since its time was over or by somebody else" :
+				      " by somebody else");
 		return status;
 	}
 	complain("%s; mend the image, then 'qcow2ctl thaw " DEVICE_FORMAT "' (the status was %d)",
@@ -401,6 +414,9 @@ static int run_freeze(const struct command *self, int argc, char **argv)
 		if (status >= 0)
 			return status;
 	}
+	status = freeze_check(&how);
+	if (status >= 0)
+		return status;
 	status = open_device(argv + optind, &control, &index);
 	if (status)
 		return status;

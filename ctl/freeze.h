@@ -54,6 +54,7 @@ struct thaw_how {
 
 int device_open(const char *name, struct control *control, int *index);
 int freeze_option(struct freeze_how *how, int c);
+int freeze_check(const struct freeze_how *how);
 int device_freeze(struct control *control, int index, const struct freeze_how *how,
 		  unsigned int grace_ms, uint64_t *window, struct message *why);
 /* Milliseconds for qcow2ctl to thaw before the kernel does, who knows of no new chain. */

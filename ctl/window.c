@@ -266,6 +266,7 @@ static bool device_is(struct control *control, int index, unsigned int state)
 	return !control_info(control, &info, path) && info.state == state;
 }
 
+/* In the window: another one may have ended just before, with another image. */
 static int set_environment(struct control *control, int index)
 {
 	struct qcow2_ctl_info info = { .index = index };
@@ -310,8 +311,6 @@ static int window(struct control *control, int index, const struct freeze_how *h
 	struct message why;
 	int ret, status;
 
-	if (set_environment(control, index))
-		return EXIT_NOT_RUN;
 	signals_prepare(&signals);
 	ret = device_freeze(control, index, how, grace_ms, &thaw.window, &why);
 	signals_block(&signals);
@@ -321,8 +320,12 @@ static int window(struct control *control, int index, const struct freeze_how *h
 		complain("%s", why.text);
 		return EXIT_NOT_RUN;
 	}
-	status = noted ? EXIT_SIGNAL + noted :
-			 run_command(command, &signals, how->seconds, &expired);
+	if (noted)
+		status = EXIT_SIGNAL + noted;
+	else if (set_environment(control, index))
+		status = EXIT_NOT_RUN;
+	else
+		status = run_command(command, &signals, how->seconds, &expired);
 	if (how->fails && has_failed(control, index, expired)) {
 		complain(DEVICE_FORMAT ": its time was over, and all I/O fails: 'qcow2ctl thaw " DEVICE_FORMAT "' makes it live again (COMMAND's status was %d)",
 			 index, index, status);
@@ -346,6 +349,9 @@ static int run_window(const struct command *self, int argc, char **argv)
 		if (status >= 0)
 			return status;
 	}
+	status = freeze_check(&how);
+	if (status >= 0)
+		return status;
 	if (optind == argc)
 		return usage_error("no device given");
 	command = argv + optind + 1;

@@ -68,15 +68,19 @@ run 1 "$ctl" attach -i 3 top; has "$err" '*index is taken*'; result "index taken
 run 0 "$ctl" attach "$(printf 'sp ace\nnew')"; has "$out" /dev/qcow21; result "odd name"
 run 1 "$ctl" attach "$(printf 'no\nsuch')"; has "$err" '*no\\nsuch: no such file*'
 result "newline in a message"
-why=; "$ctl" attach top >/dev/full 2>err; [ $? -eq 1 ] || why=status
-has "$(cat err)" '*cannot write to standard output*'; result "full standard output"
-run 0 "$ctl" detach qcow22; quiet; result "detach qcow22"
+run 1 bash -c 'exec "$0" attach -i 2 top >/dev/full' "$ctl"
+has "$err" '*qcow22: the name cannot be written to standard output (*), detached again'
+run 1 "$ctl" info 2; result "attach that cannot print"
+run 1 bash -c 'exec "$0" list >/dev/full' "$ctl"; has "$err" '*cannot write to standard output*'
+result "full standard output"
+"$ctl" attach -i 2 top >out; run 0 "$ctl" detach qcow22; quiet; result "detach qcow22"
+run 2 "$ctl" attach -c 0 top; has "$err" '*0: not a size*'; result "no cache"
 for closed in '<&-' '2>&-'; do
 	run 0 bash -c 'exec "$0" attach -i 2 top '"$closed" "$ctl"; has "$out" /dev/qcow22
 	"$ctl" detach 2; result "attach with $closed"
 done
 run 1 bash -c 'exec "$0" attach -i 2 top <&- >&-' "$ctl"
-has "$err" '*cannot write to standard output*'; "$ctl" detach 2; result "attach with >&-"
+has "$err" '*cannot be written to standard output*'; result "attach with >&-"
 
 # list and info
 run 0 "$ctl" list
@@ -153,6 +157,10 @@ run 0 "$ctl" window 0 -- sh -c 'echo "$QCOW2_DEVICE $QCOW2_IMAGE"'
 has "$out" "/dev/qcow20 $PWD/top"; has "$log" 'freeze 0 flags=0*thaw 0 *'; result "window"
 run 7 "$ctl" window --no-fs-freeze 0 sh -c 'exit 7'; has "$log" '*flags=1*thaw*'; quiet
 result "window, status"
+FAKE_DELAY=freeze:1500 "$ctl" window 0 -- sh -c 'echo "$QCOW2_IMAGE"' >image & sleep 0.5
+cp top two; "$ctl" freeze 0; "$ctl" thaw -i two 0; wait $!
+why=; has "$(cat image)" "$PWD/two"; rm two; result "window, of which image is said in it"
+"$ctl" freeze 0; "$ctl" thaw -i top 0
 run 137 "$ctl" window 0 -- sh -c 'kill -9 $$'; has "$log" '*thaw*'; quiet; result "window, SIGKILL"
 run 139 "$ctl" window 0 -- sh -c 'kill -SEGV $$'; has "$log" '*thaw*'; result "window, SIGSEGV"
 run 127 "$ctl" window 0 -- no-such-command; has "$err" '*no-such-command: command not found'
@@ -162,6 +170,23 @@ has "$log" '*thaw*'; result "window, not executable"
 run 124 env FAKE_FAIL='thaw:5:1:bad L1' "$ctl" window 0 -- true
 has "$err" "*stays frozen: bad L1; mend*'qcow2ctl thaw /dev/qcow20'*"; result "window, thaw fails"
 "$ctl" thaw 0
+for t in '' '-t 60'; do
+	# shellcheck disable=SC2086 # two words
+	run 124 env FAKE_FAIL='thaw:116:99:/x: is another file' "$ctl" window $t 0 -- true
+	has "$err" '*stays frozen: /x: is another file; mend*'; result "window $t, another file"
+	run 0 "$ctl" thaw 0; quiet; result "window $t, another file, thawed"
+	# shellcheck disable=SC2086 # two words
+	run 5 "$ctl" window $t 0 -- sh -c "'$ctl' thaw 0; exit 5"
+	has "$err" '*was thawed before*by somebody else'; result "window $t, thawed by somebody else"
+	# shellcheck disable=SC2086 # two words
+	run 6 env FAKE_FAIL='thaw:125:1:closed already' "$ctl" window $t 0 -- sh -c 'exit 6'
+	has "$err" '*was thawed before*'; result "window $t, closed already"
+	"$ctl" thaw 0
+done
+run 2 "$ctl" window --on-timeout fail 0 -- touch ran; has "$err" '*there is no --timeout*'
+[ ! -e ran ] || why=ran; result "--on-timeout fail, without a time"
+run 2 "$ctl" freeze -T fail 0; has "$err" '*there is no --timeout*'
+result "freeze --on-timeout fail, without a time"
 run 125 env FAKE_FAIL='freeze:5:1:no space' "$ctl" window 0 -- touch ran
 has "$err" '*cannot be frozen: no space'; [ ! -e ran ] || why=ran; result "window, freeze fails"
 for s in HUP:129 INT:130 QUIT:131 TERM:143 USR1:138 ALRM:142; do

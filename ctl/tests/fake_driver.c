@@ -201,6 +201,7 @@ static int freeze(struct qcow2_ctl_freeze *arg)
 		return refuse(&arg->head, EBUSY, "the device is frozen already");
 	note("freeze %d flags=%u\n", arg->index, arg->head.flags);
 	fake->device[arg->index].state = QCOW2_STATE_FROZEN;
+	arg->window = 1;
 	return 0;
 }
 
