@@ -8,7 +8,8 @@
 . "${0%/*}/lib.sh"
 generator=$1
 out=''
-export QCOW2TAB=$PWD/qcow2tab
+export QCOW2TAB=$PWD/qcow2tab FSTAB=$PWD/fstab
+: >fstab
 
 # generate LINE...: the table has these; what is made is in units/
 generate()
@@ -49,7 +50,7 @@ line qcow2@data.service 'ExecStart=@sbindir@/qcow2ctl attach -- "/srv/data.qcow2
 line qcow2@data.service 'ExecStop=@libexecdir@/qcow2-detach /dev/disk/by-qcow2/data'
 line qcow2@data.service 'RequiresMountsFor="/srv/data.qcow2"'
 line qcow2@data.service 'Before=local-fs.target'
-line qcow2@data.service "Before=blockdev@$dev-data.target umount.target"
+line qcow2@data.service "Before=umount.target blockdev@$dev-data.target"
 exists local-fs.target.wants/qcow2@data.service \
 	"$dev-data.device.requires/qcow2@data.service" \
 	"$dev-data.device.d/40-device-timeout.conf"
@@ -80,6 +81,28 @@ for name in 12 .a a b c; do
 	missing "qcow2@$name.service"
 done
 result "lines that are refused"
+
+long=$(printf 'l%.0s' {1..205})
+generate 'bad -x' 'help /x help' "$long /x" 'typo /x read-onyl,noauto' 'index /x index=' \
+	'good /g no-repair,on-enospc=park,index=7'
+has "$err" '*:1: bad: no abs*:2: help: no such option: help*:3: l*too long*:4: typo: no such option: read-onyl*:5: index: no such*'
+line qcow2@good.service \
+	'ExecStart=@sbindir@/qcow2ctl attach "--no-repair" "--on-enospc=park" "--index=7" -- "/g"'
+[ "$(echo units/*.service)" = units/qcow2@good.service ] || why="$why; made $(echo units/*)"
+result "a bad line is no harm to those after it"
+
+printf '%s\n' 'LABEL=x /y ext4' '/dev/disk/by-qcow2/a.b-part2	/mnt ext4 noauto 0 2' \
+	'/dev/disk/by-qcow2/a.b-part12 /m ext4' '/dev/disk/by-qcow2/aXb-part3 /n ext4' >fstab
+generate 'a.b /a noauto'
+for part in '' '\x2dpart2' '\x2dpart12'; do
+	exists "$dev-a.b$part.device.requires/qcow2@a.b.service" \
+		"$dev-a.b$part.device.d/40-device-timeout.conf"
+done
+line qcow2@a.b.service "Before=umount.target blockdev@$dev-a.b.target blockdev@$dev-a.b\\x2dpart12.target blockdev@$dev-a.b\\x2dpart2.target"
+line qcow2@a.b.service "Wants=modprobe@blkqcow2.service blockdev@$dev-a.b.target blockdev@$dev-a.b\\x2dpart12.target blockdev@$dev-a.b\\x2dpart2.target"
+[ "$(find units -name '*part*.d' | wc -l)" = 2 ] || why="$why; $(find units -name '*part*')"
+has "$err" ''; result "partitions of fstab"
+: >fstab
 
 printf 'z /z' >"$QCOW2TAB"
 rm -rf units && mkdir units && why= && sh "$generator" units
