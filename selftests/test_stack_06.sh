@@ -129,7 +129,8 @@ make_base
 sum=$(sha256sum <base.qcow2)
 qemu-img create -q -f qcow2 -b base.qcow2 -F qcow2 a.qcow2
 attach a.qcow2
-qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot \
+read -ra qemu <<<"${QEMU:-qemu-system-x86_64}"
+"${qemu[@]}" -nodefaults -no-user-config -display none -no-reboot \
 	-machine pc -accel kvm -accel tcg -cpu max -m 256 \
 	-serial "file:$mem/serial" \
 	-drive "if=none,id=disk,file=$dev,format=raw,cache=none,aio=native" \

@@ -193,3 +193,24 @@ splat_words+='|watchdog: BUG: |(rcu: )?INFO: (task |rcu_|possible |trying to reg
 splat_words+='|VFS: Busy inodes after unmount'
 # shellcheck disable=SC2034
 readonly splat="$log_stamp($splat_words)"
+
+# QEMU 7.2, Debian 12's, now and then gives a guest's kernel a wrong flags
+# register, upon which it dies of a debug or double fault; trixie's does not. The
+# command goes into $qemu.
+# shellcheck disable=SC2034
+find_qemu()
+{
+	local root lib
+
+	if ! root=$("$vm_dir/root" trixie qemu-system-x86); then
+		say "going on with the QEMU that is installed"
+		qemu=(qemu-system-x86_64)
+		return
+	fi
+	lib=$root/usr/lib/x86_64-linux-gnu
+	qemu=(
+		"$lib/ld-linux-x86-64.so.2" --library-path "$lib"
+		"$root/usr/bin/qemu-system-x86_64"
+		-L "$root/usr/share/qemu" -L "$root/usr/share/seabios"
+	)
+}
