@@ -33,8 +33,8 @@ man: ## the manual pages, in Documentation/man
 install: all install-ctl ## module, qcow2ctl and what belongs to it, header (DESTDIR, PREFIX)
 	$(MAKE) -C $(KDIR) M=$(CURDIR)/blkqcow2 modules_install \
 		$(if $(DESTDIR),INSTALL_MOD_PATH=$(DESTDIR))
-	$(if $(DESTDIR),,$(if $(INSTALL_MOD_PATH),,depmod \
-		$$($(MAKE) -s --no-print-directory -C $(KDIR) kernelrelease)))
+	$(if $(DESTDIR),,$(if $(INSTALL_MOD_PATH),, \
+		depmod "$$(modinfo -F vermagic blkqcow2/blkqcow2.ko | cut -d' ' -f1)"))
 	install -D -m 644 uapi/linux/blkqcow2.h \
 		$(DESTDIR)$(PREFIX)/include/linux/blkqcow2.h
 
