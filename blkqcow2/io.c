@@ -235,15 +235,17 @@ static bool qcow2_is_kmalloced(const struct bio_vec *bv)
 }
 
 /*
- * Direct I/O wants each segment to be whole blocks. Where blocks are larger than
- * sectors, memory that is aligned to a sector can be cut by the end of a page:
- * then the page cache takes it. And what comes from kmalloc(), such as metadata of
+ * Direct I/O wants each segment to be whole blocks, and its memory aligned. Where
+ * blocks are larger than sectors, memory that is aligned to a sector can be cut by the
+ * end of a page: then the page cache takes it. And what comes from kmalloc(), such as metadata of
  * XFS, cannot be sent over a network.
  */
 static bool qcow2_fits_direct(const struct qcow2_file *file,
-			      const struct bio_vec *bv, size_t n)
+			      const struct bio_vec *bv, size_t skip, size_t n)
 {
-	if (file->dio_align > QCOW2_SECTOR_BYTES && n & (file->dio_align - 1))
+	if (file->dio_align > QCOW2_SECTOR_BYTES &&
+	    (n & (file->dio_align - 1) ||
+	     (bv->bv_offset + skip) & (file->dma_align - 1)))
 		return false;
 	return !file->remote || !qcow2_is_kmalloced(bv);
 }
@@ -259,7 +261,7 @@ static bool qcow2_is_direct(const struct qcow2_file *file,
 		return file->direct;
 	for (; left; left -= n, skip = 0, bv++) {
 		n = min_t(size_t, bv->bv_len - skip, left);
-		if (!qcow2_fits_direct(file, bv, n))
+		if (!qcow2_fits_direct(file, bv, skip, n))
 			return false;
 	}
 	return true;
