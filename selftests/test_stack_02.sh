@@ -78,7 +78,8 @@ for type in ext4 xfs btrfs; do
 	engine mmap mnt/mapped
 	get_blocks a.qcow2
 	full=$blocks
-	[ $((full - empty)) -ge $((32 << 20)) ] || fail "$type: 32 MiB take $((full - empty))"
+	# Some clusters of mkfs may have been punched meanwhile.
+	[ $((full - empty)) -ge $((31 << 20)) ] || fail "$type: 32 MiB take $((full - empty))"
 	rm mnt/file mnt/mapped
 	sync -f mnt
 	fstrim mnt
