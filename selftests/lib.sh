@@ -319,17 +319,19 @@ check_status()
 }
 
 # get_blocks FILE: the bytes of its file system that an image of $dev takes, into
-# $blocks. Clusters rest for two commits before they are punched.
+# $blocks. Clusters rest for two commits before they are punched, and their last users
+# must have ended: it is what has stayed the same for three commits.
 get_blocks()
 {
-	local i
+	local before='' same=0 i
 
-	for i in 1 2 3; do
+	for ((i = 0; same < 3 && i < 50; i++)); do
 		sync "$dev"
 		sleep 0.2
+		blocks=$(($(stat -c '%b * %B' "$1")))
+		[ "$blocks" = "$before" ] || same=0
+		same=$((same + 1)) before=$blocks
 	done
-	# shellcheck disable=SC2034 # for the caller
-	blocks=$(($(stat -c '%b * %B' "$1")))
 }
 
 # mount_at DIRECTORY ARGUMENT...
