@@ -372,12 +372,10 @@ static int qcow2_load_for(struct qcow2_image *image,
 	return 0;
 }
 
-/* Are there clusters that have been freed, but must not be used yet? */
+/* Does a commit bring some? */
 static bool qcow2_space_comes(struct qcow2_image *image)
 {
-	if ((!atomic_long_read(&image->alloc.nr_freed) &&
-	     !READ_ONCE(image->alloc.nr_resting)) ||
-	    READ_ONCE(image->commit.no_space))
+	if (!qcow2_nr_coming(image) || READ_ONCE(image->commit.no_space))
 		return false;
 	qcow2_commit_now(image);
 	return true;

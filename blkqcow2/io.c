@@ -237,8 +237,8 @@ static bool qcow2_is_kmalloced(const struct bio_vec *bv)
 /*
  * Direct I/O wants each segment to be whole blocks, and its memory aligned. Where
  * blocks are larger than sectors, memory that is aligned to a sector can be cut by the
- * end of a page: then the page cache takes it. And what comes from kmalloc(), such as metadata of
- * XFS, cannot be sent over a network.
+ * end of a page: then the page cache takes it. And what comes from kmalloc(), such as
+ * metadata of XFS, cannot be sent over a network.
  */
 static bool qcow2_fits_direct(const struct qcow2_file *file,
 			      const struct bio_vec *bv, size_t skip, size_t n)

@@ -173,6 +173,7 @@ void qcow2_file_buffer(struct qcow2_file *file)
 static void qcow2_probe_direct(struct qcow2_file *file)
 {
 	struct inode *inode = file->file->f_mapping->host;
+	struct block_device *bdev = file->regular ? inode->i_sb->s_bdev : I_BDEV(inode);
 	struct kstat st = {};
 
 	file->nowait = file->file->f_mode & FMODE_NOWAIT;
@@ -183,17 +184,14 @@ static void qcow2_probe_direct(struct qcow2_file *file)
 	file->direct = file->file->f_mode & FMODE_CAN_ODIRECT;
 	if (!file->direct)
 		return;
-	if (S_ISBLK(inode->i_mode)) {
-		file->dio_align = bdev_logical_block_size(I_BDEV(inode));
-		file->dma_align = bdev_dma_alignment(I_BDEV(inode)) + 1;
-	} else if (!vfs_getattr(&file->file->f_path, &st, STATX_DIOALIGN, 0) &&
-		   st.result_mask & STATX_DIOALIGN) {
+	if (file->regular && !vfs_getattr(&file->file->f_path, &st, STATX_DIOALIGN, 0) &&
+	    st.result_mask & STATX_DIOALIGN) {
 		file->direct = st.dio_offset_align;
 		file->dio_align = st.dio_offset_align;
 		file->dma_align = st.dio_mem_align;
-	} else if (inode->i_sb->s_bdev) {
-		file->dio_align = bdev_logical_block_size(inode->i_sb->s_bdev);
-		file->dma_align = bdev_dma_alignment(inode->i_sb->s_bdev) + 1;
+	} else if (bdev) {
+		file->dio_align = bdev_logical_block_size(bdev);
+		file->dma_align = bdev_dma_alignment(bdev) + 1;
 	}
 	file->dio_align = max(file->dio_align, QCOW2_SECTOR_BYTES);
 	file->dma_align = max(file->dma_align, 4U);

@@ -818,6 +818,13 @@ static inline struct qcow2_layer *qcow2_active(struct qcow2_image *image)
 	return &image->layers[0];
 }
 
+/* Clusters that have been freed, but must not be used yet. */
+static inline unsigned long qcow2_nr_coming(struct qcow2_image *image)
+{
+	return atomic_long_read(&image->alloc.nr_freed) +
+	       READ_ONCE(image->alloc.nr_resting);
+}
+
 struct qcow2_chain *qcow2_chain_get(const struct qcow2_ctl_layer *layers,
 				    u32 nr, struct qcow2_err *err);
 void qcow2_chain_put(struct qcow2_chain *chain);

@@ -434,9 +434,7 @@ static void qcow2_req_init(struct qcow2_req *req, struct request *rq,
  */
 static bool qcow2_must_rest(struct qcow2_image *image)
 {
-	if (atomic_long_read(&image->alloc.nr_freed) +
-	    READ_ONCE(image->alloc.nr_resting) < QCOW2_MAX_RESTING ||
-	    READ_ONCE(image->commit.error))
+	if (qcow2_nr_coming(image) < QCOW2_MAX_RESTING || READ_ONCE(image->commit.error))
 		return false;
 	qcow2_commit_now(image);
 	return true;

@@ -362,20 +362,17 @@ static void qcow2_window_thaw_late(struct qcow2_dev *dev)
 	       dev->index, err.text);
 }
 
-/* Or else another one has been opened since, and wants its own time. */
-static bool qcow2_window_is_over(struct qcow2_dev *dev)
+static void qcow2_window_end(struct qcow2_dev *dev)
 {
-	s64 left;
+	s64 left = ktime_us_delta(dev->window.expires, ktime_get());
 
-	if (READ_ONCE(dev->state) != QCOW2_STATE_FROZEN ||
-	    dev->window.expires == KTIME_MAX)
-		return false;
-	left = ktime_us_delta(dev->window.expires, ktime_get());
-	if (left <= 0)
-		return true;
-	/* Jiffies may have been behind when they were counted from. */
-	qcow2_window_queue(dev, div_u64(left, USEC_PER_MSEC) + 1);
-	return false;
+	if (left > 0)
+		/* Jiffies may have been behind when they were counted from. */
+		qcow2_window_queue(dev, div_u64(left, USEC_PER_MSEC) + 1);
+	else if (dev->window.fails)
+		qcow2_window_fail(dev);
+	else
+		qcow2_window_thaw_late(dev);
 }
 
 static void qcow2_window_expire(struct work_struct *work)
@@ -385,11 +382,10 @@ static void qcow2_window_expire(struct work_struct *work)
 	enum qcow2_state state = QCOW2_STATE_FROZEN;
 	unsigned int noio = qcow2_dev_lock(dev);
 
-	if (dev->disk && qcow2_window_is_over(dev)) {
-		if (dev->window.fails)
-			qcow2_window_fail(dev);
-		else
-			qcow2_window_thaw_late(dev);
+	/* Another window may have been opened since, and have its own time or none. */
+	if (dev->disk && READ_ONCE(dev->state) == QCOW2_STATE_FROZEN &&
+	    dev->window.expires != KTIME_MAX) {
+		qcow2_window_end(dev);
 		state = READ_ONCE(dev->state);
 	}
 	qcow2_dev_unlock(dev, noio);
