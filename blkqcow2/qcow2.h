@@ -920,7 +920,7 @@ void qcow2_req_get(struct qcow2_req *req);
 void qcow2_req_put(struct qcow2_req *req, int error);
 void qcow2_request_module_init(void);
 
-/* ---- device.c, window.c and disk.c ---- */
+/* ---- device.c, info.c, window.c and disk.c ---- */
 
 #define QCOW2_REASON_MAX	256
 
@@ -1052,6 +1052,9 @@ int qcow2_dev_detach(struct qcow2_dev *dev, u32 flags, struct qcow2_err *err);
 void qcow2_dev_failed(struct qcow2_dev *dev);
 int qcow2_dev_info(struct qcow2_dev *dev, struct qcow2_ctl_info *info,
 		   char *buf, char **path, struct qcow2_err *err);
+int qcow2_info_fill(struct qcow2_dev *dev, struct gendisk *disk,
+		    struct qcow2_ctl_info *info, char *buf, char **path,
+		    struct qcow2_err *err);
 struct qcow2_dev *qcow2_dev_find(int index, bool or_next);
 void qcow2_dev_put(struct qcow2_dev *dev);
 bool qcow2_dev_queue(struct work_struct *work);
