@@ -409,6 +409,16 @@ leave_nothing()
 	done
 }
 
+# new_disk SIZE [FILE]: a block device, its name into $new.
+new_disk()
+{
+	local file=${2:-disk.${#undo[@]}}
+
+	truncate -s "$1" "$file"
+	new=$(losetup -f --show "$file")
+	undo+=("losetup -d $new")
+}
+
 # disk_4k: a file system on a disk with blocks of 4 KiB, and into it.
 disk_4k()
 {

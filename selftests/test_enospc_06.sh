@@ -24,9 +24,8 @@ written()
 		status=none | cmp - "$1"
 }
 
-truncate -s 24M space
-image=$(losetup -f --show space)
-undo+=("losetup -d $image")
+new_disk 24M space
+image=$new
 head -c 8M /dev/urandom >"$mem/one"
 head -c 8M /dev/urandom >"$mem/two"
 qemu-img create -q -f qcow2 "$image" 96M

@@ -5,14 +5,6 @@
 
 . "${0%/*}/lib.sh"
 
-# new_disk SIZE: a block device, its name into $new.
-new_disk()
-{
-	truncate -s "$1" "disk.${#undo[@]}"
-	new=$(losetup -f --show "disk.${#undo[@]}")
-	undo+=("losetup -d $new")
-}
-
 diff_seeds=2
 diff_ops=400
 content 16M

@@ -26,12 +26,11 @@ except OSError as e:
 END
 }
 
-truncate -s 64M below
-loop=$(losetup -f --show below)
+new_disk 64M
 head -c 32 /dev/urandom >"$mem/key"
 DM_DISABLE_UDEV=1 cryptsetup open --type plain --cipher aes-xts-plain64 --key-size 256 \
-	--key-file "$mem/key" --sector-size 4096 "$loop" qcow2test
-undo+=("env DM_DISABLE_UDEV=1 cryptsetup close qcow2test" "losetup -d $loop")
+	--key-file "$mem/key" --sector-size 4096 "$new" qcow2test
+undo=("env DM_DISABLE_UDEV=1 cryptsetup close qcow2test" "${undo[@]}")
 image=/dev/mapper/qcow2test
 
 for offset in 0 512; do
