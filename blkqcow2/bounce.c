@@ -2,8 +2,8 @@
 /*
  * Memory for file I/O.
  *
- * For copy-on-write a few buffers are kept while they are in use time and again:
- * the kernel may clear what it hands out, which takes as long as the copy itself.
+ * For copies a few buffers are kept while they are in use time and again: the kernel
+ * may clear what it hands out, which takes as long as the copy itself.
  */
 #include <linux/mm.h>
 #include <linux/slab.h>

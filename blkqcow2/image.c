@@ -388,6 +388,8 @@ static int qcow2_pools_init(struct qcow2_image *image)
 						qcow2_cow_size());
 	if (!ret)
 		ret = qcow2_bounces_init(&image->bounces);
+	if (!ret)
+		ret = qcow2_bounces_init(&image->copies);
 	return ret;
 }
 
@@ -396,6 +398,7 @@ static void qcow2_pools_exit(struct qcow2_image *image)
 	mempool_exit(&image->ios);
 	mempool_exit(&image->cows);
 	qcow2_bounces_exit(&image->bounces);
+	qcow2_bounces_exit(&image->copies);
 }
 
 /**

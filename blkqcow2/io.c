@@ -168,6 +168,51 @@ static bool qcow2_io_start_write(struct qcow2_io *io, bool nowait)
 	return true;
 }
 
+static ssize_t qcow2_rw(struct kiocb *iocb, struct iov_iter *iter)
+{
+	const struct file_operations *fops = iocb->ki_filp->f_op;
+
+	return iov_iter_rw(iter) == WRITE ? fops->write_iter(iocb, iter) :
+					    fops->read_iter(iocb, iter);
+}
+
+/*
+ * A piece of what its memory does not allow to be direct, through memory of ours. Not
+ * through the page cache, that would have to be kept coherent with the direct I/O to
+ * the same file.
+ */
+static ssize_t qcow2_rw_copied(struct qcow2_file *file, const struct kiocb *wanted,
+			       struct iov_iter *iter)
+{
+	size_t len = min_t(size_t, iov_iter_count(iter), QCOW2_BOUNCE_BYTES);
+	mempool_t *pool = &file->image->copies.pool;
+	void *buf = mempool_alloc(pool, GFP_NOIO);
+	bool write = iov_iter_rw(iter) == WRITE;
+	struct kiocb iocb = *wanted;
+	struct iov_iter piece;
+	struct bio_vec bv;
+	ssize_t ret = -EFAULT;
+
+	iocb.ki_complete = NULL;
+	iocb.ki_flags |= IOCB_DIRECT;
+	bvec_set_virt(&bv, buf, len);
+	iov_iter_bvec(&piece, iov_iter_rw(iter), &bv, 1, len);
+	if (!write || copy_from_iter_full(buf, len, iter))
+		ret = qcow2_rw(&iocb, &piece);
+	if (!write && ret > 0 && copy_to_iter(buf, ret, iter) != ret)
+		ret = -EFAULT;
+	mempool_free(buf, pool);
+	return ret;
+}
+
+static ssize_t qcow2_file_rw(struct qcow2_file *file, struct kiocb *iocb,
+			     struct iov_iter *iter)
+{
+	if (file->direct && !(iocb->ki_flags & IOCB_DIRECT))
+		return qcow2_rw_copied(file, iocb, iter);
+	return qcow2_rw(iocb, iter);
+}
+
 /*
  * The caller puts @io: the file system may look at the iocb and the iterator until
  * it returns, which can be after the completion. And who is told of the end need
@@ -176,7 +221,6 @@ static bool qcow2_io_start_write(struct qcow2_io *io, bool nowait)
 static void qcow2_io_attempt(struct qcow2_io *io, bool nowait)
 {
 	struct file *file = io->file->file;
-	bool write = qcow2_io_is_write(io);
 	struct kiocb *iocb = &io->iocb;
 	ssize_t ret;
 
@@ -190,7 +234,7 @@ static void qcow2_io_attempt(struct qcow2_io *io, bool nowait)
 	else
 		iocb->ki_flags &= ~IOCB_NOWAIT;
 	atomic_set(&io->ref, 2);
-	if (write && qcow2_file_check_uncut(io->file)) {
+	if (qcow2_io_is_write(io) && qcow2_file_check_uncut(io->file)) {
 		io->ret = -EIO;
 		qcow2_io_put(io);
 		return;
@@ -200,10 +244,7 @@ static void qcow2_io_attempt(struct qcow2_io *io, bool nowait)
 		qcow2_io_put(io);
 		return;
 	}
-	if (write)
-		ret = file->f_op->write_iter(iocb, &io->iter);
-	else
-		ret = file->f_op->read_iter(iocb, &io->iter);
+	ret = qcow2_file_rw(io->file, iocb, &io->iter);
 	if (ret != -EIOCBQUEUED)
 		qcow2_io_complete(iocb, ret);
 }
@@ -237,8 +278,8 @@ static bool qcow2_is_kmalloced(const struct bio_vec *bv)
 /*
  * Direct I/O wants each segment to be whole blocks, and its memory aligned. Where
  * blocks are larger than sectors, memory that is aligned to a sector can be cut by the
- * end of a page: then the page cache takes it. And what comes from kmalloc(), such as
- * metadata of XFS, cannot be sent over a network.
+ * end of a page. And what comes from kmalloc(), such as metadata of XFS, cannot be
+ * sent over a network. A worker copies such.
  */
 static bool qcow2_fits_direct(const struct qcow2_file *file,
 			      const struct bio_vec *bv, size_t skip, size_t n)
@@ -312,7 +353,7 @@ void qcow2_io_submit(struct qcow2_io *io, bool nowait)
 		qcow2_io_put(io);
 		return;
 	}
-	/* The page cache is for workers: who submits may hold locks of it. */
+	/* Page cache and copies are for workers: who submits may hold locks of the cache. */
 	if (!io->file->nowait || !(io->iocb.ki_flags & IOCB_DIRECT)) {
 		io->ret = -EAGAIN;
 		qcow2_io_defer(io);
@@ -354,13 +395,11 @@ int qcow2_io_sync(struct qcow2_file *qfile, u64 pos, struct iov_iter *iter)
 		init_sync_kiocb(&iocb, file);
 		iocb.ki_pos = pos + done;
 		iocb.ki_flags = qcow2_is_direct(qfile, &start) ? IOCB_DIRECT : 0;
-		if (write) {
+		if (write)
 			file_start_write(file);
-			ret = file->f_op->write_iter(&iocb, iter);
+		ret = qcow2_file_rw(qfile, &iocb, iter);
+		if (write)
 			file_end_write(file);
-		} else {
-			ret = file->f_op->read_iter(&iocb, iter);
-		}
 		if (ret < 0)
 			return ret;
 		done += ret;

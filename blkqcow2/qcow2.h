@@ -695,7 +695,7 @@ void qcow2_buf_free(void *buf);
 #define QCOW2_BOUNCES_SPARE	8
 
 /**
- * struct qcow2_bounces - buffers of QCOW2_BOUNCE_BYTES for copy-on-write
+ * struct qcow2_bounces - buffers of QCOW2_BOUNCE_BYTES
  * @pool: where they come from
  * @spare: not in use
  */
@@ -759,6 +759,8 @@ struct qcow2_stats {
  * @ios: &struct qcow2_io for parts of requests
  * @cows: for writes that change the map
  * @bounces: buffers for copy-on-write
+ * @copies: buffers for what direct I/O cannot take from where it lies; who waits for
+ *	one may have one of @bounces
  * @clusters: guest clusters being allocated
  * @tables: L2 tables being created or copied
  * @alloc: allocator of layer 0
@@ -793,6 +795,7 @@ struct qcow2_image {
 	mempool_t ios;
 	mempool_t cows;
 	struct qcow2_bounces bounces;
+	struct qcow2_bounces copies;
 	struct qcow2_ranges clusters;
 	struct qcow2_ranges tables;
 	struct qcow2_alloc alloc;
