@@ -2,8 +2,8 @@
 /*
  * Memory for file I/O.
  *
- * For copies a few buffers are kept while they are in use time and again: the kernel
- * may clear what it hands out, which takes as long as the copy itself.
+ * For copy-on-write a few buffers are kept while they are in use time and again:
+ * the kernel may clear what it hands out, which takes as long as the copy itself.
  */
 #include <linux/mm.h>
 #include <linux/slab.h>
@@ -45,6 +45,28 @@ void qcow2_buf_free(void *buf)
 		kfree(buf);
 	else
 		folio_put(virt_to_folio(buf));
+}
+
+static void *qcow2_copy_get(gfp_t gfp, void *unused)
+{
+	return qcow2_buf_alloc(QCOW2_BOUNCE_BYTES, gfp);
+}
+
+static void qcow2_copy_put(void *buf, void *unused)
+{
+	qcow2_buf_free(buf);
+}
+
+/**
+ * qcow2_copies_init() - set up buffers of QCOW2_BOUNCE_BYTES of which none is kept
+ * @copies: zeroed
+ *
+ * Context: may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int qcow2_copies_init(mempool_t *copies)
+{
+	return mempool_init(copies, 1, qcow2_copy_get, qcow2_copy_put, NULL);
 }
 
 static void *qcow2_bounce_get(gfp_t gfp, void *data)

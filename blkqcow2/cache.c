@@ -253,7 +253,6 @@ static unsigned long qcow2_shrinker_scan(struct shrinker *shrinker,
 	u32 i;
 
 	qcow2_bounces_trim(&image->bounces);
-	qcow2_bounces_trim(&image->copies);
 	for (i = 0; i < image->chain->nr && nr < sc->nr_to_scan; i++)
 		nr += qcow2_cache_evict(&image->layers[i].l2, QCOW2_CACHE_MIN);
 	return nr ? nr : SHRINK_STOP;

@@ -551,7 +551,6 @@ static void qcow2_commit_timer(struct work_struct *work)
 		container_of(commit, struct qcow2_image, commit);
 
 	qcow2_bounces_trim(&image->bounces);
-	qcow2_bounces_trim(&image->copies);
 	queue_work(image->commit_wq, &commit->work);
 }
 

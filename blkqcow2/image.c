@@ -389,7 +389,7 @@ static int qcow2_pools_init(struct qcow2_image *image)
 	if (!ret)
 		ret = qcow2_bounces_init(&image->bounces);
 	if (!ret)
-		ret = qcow2_bounces_init(&image->copies);
+		ret = qcow2_copies_init(&image->copies);
 	return ret;
 }
 
@@ -398,7 +398,7 @@ static void qcow2_pools_exit(struct qcow2_image *image)
 	mempool_exit(&image->ios);
 	mempool_exit(&image->cows);
 	qcow2_bounces_exit(&image->bounces);
-	qcow2_bounces_exit(&image->copies);
+	mempool_exit(&image->copies);
 }
 
 /**

@@ -185,7 +185,7 @@ static ssize_t qcow2_rw_copied(struct qcow2_file *file, const struct kiocb *want
 			       struct iov_iter *iter)
 {
 	size_t len = min_t(size_t, iov_iter_count(iter), QCOW2_BOUNCE_BYTES);
-	mempool_t *pool = &file->image->copies.pool;
+	mempool_t *pool = &file->image->copies;
 	void *buf = mempool_alloc(pool, GFP_NOIO);
 	bool write = iov_iter_rw(iter) == WRITE;
 	struct kiocb iocb = *wanted;
@@ -206,11 +206,9 @@ static ssize_t qcow2_rw_copied(struct qcow2_file *file, const struct kiocb *want
 }
 
 static ssize_t qcow2_file_rw(struct qcow2_file *file, struct kiocb *iocb,
-			     struct iov_iter *iter)
+			     struct iov_iter *iter, bool copied)
 {
-	if (file->direct && !(iocb->ki_flags & IOCB_DIRECT))
-		return qcow2_rw_copied(file, iocb, iter);
-	return qcow2_rw(iocb, iter);
+	return copied ? qcow2_rw_copied(file, iocb, iter) : qcow2_rw(iocb, iter);
 }
 
 /*
@@ -244,7 +242,7 @@ static void qcow2_io_attempt(struct qcow2_io *io, bool nowait)
 		qcow2_io_put(io);
 		return;
 	}
-	ret = qcow2_file_rw(io->file, iocb, &io->iter);
+	ret = qcow2_file_rw(io->file, iocb, &io->iter, io->copied);
 	if (ret != -EIOCBQUEUED)
 		qcow2_io_complete(iocb, ret);
 }
@@ -326,6 +324,7 @@ void qcow2_io_prepare(struct qcow2_io *io, struct qcow2_file *file, u64 pos,
 	io->pos = pos;
 	io->len = iov_iter_count(&io->start);
 	io->done = 0;
+	io->copied = file->direct && !direct;
 	io->iocb = (struct kiocb){
 		.ki_filp	= file->file,
 		.ki_complete	= qcow2_io_complete,
@@ -348,15 +347,19 @@ void qcow2_io_submit(struct qcow2_io *io, bool nowait)
 {
 	struct qcow2_nested nested;
 
+	/*
+	 * The page cache is for workers: who submits may hold locks of it. And what else
+	 * a worker of requests has to submit does not wait for copies.
+	 */
+	if (io->copied ||
+	    (nowait && !(io->file->nowait && io->iocb.ki_flags & IOCB_DIRECT))) {
+		io->ret = -EAGAIN;
+		qcow2_io_defer(io);
+		return;
+	}
 	if (!nowait) {
 		qcow2_io_attempt(io, false);
 		qcow2_io_put(io);
-		return;
-	}
-	/* Page cache and copies are for workers: who submits may hold locks of the cache. */
-	if (!io->file->nowait || !(io->iocb.ki_flags & IOCB_DIRECT)) {
-		io->ret = -EAGAIN;
-		qcow2_io_defer(io);
 		return;
 	}
 	qcow2_nested_begin(&nested);
@@ -379,6 +382,7 @@ void qcow2_io_submit(struct qcow2_io *io, bool nowait)
 int qcow2_io_sync(struct qcow2_file *qfile, u64 pos, struct iov_iter *iter)
 {
 	size_t len = iov_iter_count(iter), done = 0;
+	bool direct = qcow2_is_direct(qfile, iter);
 	bool write = iov_iter_rw(iter) == WRITE;
 	struct file *file = qfile->file;
 	struct iov_iter start = *iter;
@@ -394,10 +398,10 @@ int qcow2_io_sync(struct qcow2_file *qfile, u64 pos, struct iov_iter *iter)
 		iov_iter_advance(iter, done);
 		init_sync_kiocb(&iocb, file);
 		iocb.ki_pos = pos + done;
-		iocb.ki_flags = qcow2_is_direct(qfile, &start) ? IOCB_DIRECT : 0;
+		iocb.ki_flags = direct ? IOCB_DIRECT : 0;
 		if (write)
 			file_start_write(file);
-		ret = qcow2_file_rw(qfile, &iocb, iter);
+		ret = qcow2_file_rw(qfile, &iocb, iter, qfile->direct && !direct);
 		if (write)
 			file_end_write(file);
 		if (ret < 0)

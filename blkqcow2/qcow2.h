@@ -342,6 +342,7 @@ typedef void (*qcow2_io_end_t)(struct qcow2_io *io, int error);
  * @end: called once, in any context
  * @private: for @end
  * @ref: one for the submission, one for the completion
+ * @copied: its memory does not allow direct I/O, which the file has
  * @ret: result of the attempt
  * @work: continues where sleeping is allowed
  */
@@ -357,6 +358,7 @@ struct qcow2_io {
 	qcow2_io_end_t end;
 	void *private;
 	atomic_t ref;
+	bool copied;
 	ssize_t ret;
 	struct work_struct work;
 };
@@ -695,7 +697,7 @@ void qcow2_buf_free(void *buf);
 #define QCOW2_BOUNCES_SPARE	8
 
 /**
- * struct qcow2_bounces - buffers of QCOW2_BOUNCE_BYTES
+ * struct qcow2_bounces - buffers of QCOW2_BOUNCE_BYTES for copy-on-write
  * @pool: where they come from
  * @spare: not in use
  */
@@ -704,6 +706,7 @@ struct qcow2_bounces {
 	void *spare[QCOW2_BOUNCES_SPARE];
 };
 
+int qcow2_copies_init(mempool_t *copies);
 int qcow2_bounces_init(struct qcow2_bounces *bounces);
 void qcow2_bounces_trim(struct qcow2_bounces *bounces);
 void qcow2_bounces_exit(struct qcow2_bounces *bounces);
@@ -759,8 +762,8 @@ struct qcow2_stats {
  * @ios: &struct qcow2_io for parts of requests
  * @cows: for writes that change the map
  * @bounces: buffers for copy-on-write
- * @copies: buffers for what direct I/O cannot take from where it lies; who waits for
- *	one may have one of @bounces
+ * @copies: buffers of QCOW2_BOUNCE_BYTES for what direct I/O cannot take from where
+ *	it lies; who waits for one may have one of @bounces
  * @clusters: guest clusters being allocated
  * @tables: L2 tables being created or copied
  * @alloc: allocator of layer 0
@@ -795,7 +798,7 @@ struct qcow2_image {
 	mempool_t ios;
 	mempool_t cows;
 	struct qcow2_bounces bounces;
-	struct qcow2_bounces copies;
+	mempool_t copies;
 	struct qcow2_ranges clusters;
 	struct qcow2_ranges tables;
 	struct qcow2_alloc alloc;

@@ -34,7 +34,7 @@ for first in 0, 1:
         os.pwrite(fd, b"x", page * 4096)
 END
 # fio takes this for the distance from a page.
-job "$dev" --iomem_align=512 --mem="mmap:$mem/memory"
+job "$dev" --iomem_align=512 --mem="mmapshared:$mem/memory"
 job "$dev" --verify_only=1
 for file in a.qcow2 base.qcow2; do
 	pages=$(fincore --noheadings --output PAGES "$file")
