@@ -181,7 +181,9 @@ static void qcow2_probe_direct(struct qcow2_file *file)
 	file->dma_align = QCOW2_SECTOR_BYTES;
 	file->remote = file->regular && !(file->mapping->host->i_sb->s_type->fs_flags &
 					  FS_REQUIRES_DEV);
-	file->direct = file->file->f_mode & FMODE_CAN_ODIRECT;
+	/* overlayfs and others ask the file, and not each I/O, whether it is to be direct. */
+	file->direct = file->file->f_mode & FMODE_CAN_ODIRECT &&
+		       file->file->f_flags & O_DIRECT;
 	if (!file->direct)
 		return;
 	if (file->regular && !vfs_getattr(&file->file->f_path, &st, STATX_DIOALIGN, 0) &&

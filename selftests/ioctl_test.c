@@ -542,6 +542,21 @@ static void test_info(void)
 	call(QCOW2_CTL_INFO, 0, "info, longer");
 }
 
+/* As the loop driver does, and no other way on some file systems. */
+static void test_direct(int flags, uint32_t want, const char *what)
+{
+	int fd = open_image(image, O_RDWR | flags);
+
+	begin_attach(&(struct qcow2_ctl_layer){ fd, QCOW2_FORMAT_QCOW2, -1 }, 1);
+	arg.attach.index = 5;
+	call(QCOW2_CTL_ATTACH, 0, what);
+	close(fd);
+	info(0, what, 0, 0, 0);
+	verdict((arg.info.dev_flags & QCOW2_DEV_F_BUFFERED) == want, what,
+		"something else is reported");
+	detach(5, 0);
+}
+
 /* What thaw() asks for. */
 static uint64_t window;
 static uint32_t thaw_flags;
@@ -699,6 +714,8 @@ int main(int argc, char **argv)
 	test_data_fd();
 	test_index();
 	test_answer();
+	test_direct(0, QCOW2_DEV_F_BUFFERED, "opened without O_DIRECT");
+	test_direct(O_DIRECT, 0, "opened with O_DIRECT");
 
 	fd = open_image(image, O_RDWR);
 	begin_attach(&(struct qcow2_ctl_layer){ fd, QCOW2_FORMAT_QCOW2, -1 }, 1);

@@ -594,8 +594,8 @@ static int attach(const struct kind *k, bool readonly)
 
 	doing = "attach";
 	for (i = 0; i < k->nr; i++) {
-		int fd = open_file(i, (i && k->files[i].role != 'd') || readonly ?
-				   O_RDONLY : O_RDWR);
+		int fd = open_file(i, ((i && k->files[i].role != 'd') || readonly ?
+				       O_RDONLY : O_RDWR) | O_DIRECT);
 
 		if (k->files[i].role == 'd') {
 			layers[arg.nr_layers - 1].data_fd = fd;

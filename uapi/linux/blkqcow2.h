@@ -57,7 +57,8 @@ enum qcow2_layer_format {
 /**
  * struct qcow2_ctl_layer - one file of the chain
  * @fd: the open file. Layer 0 is open for reading, and for writing unless
- *	the device is attached read-only; all others for reading
+ *	the device is attached read-only; all others for reading. With O_DIRECT,
+ *	or what is in it is read and written through the page cache
  * @format: &enum qcow2_layer_format
  * @data_fd: the external data file that the layer's header asks for, open as
  *	@fd is; -1 if it asks for none
@@ -256,7 +257,8 @@ enum qcow2_state {
  * ``QCOW2_DEV_F_DEFERRED``
  *	Detaches when the last opener closes.
  * ``QCOW2_DEV_F_BUFFERED``
- *	At least one layer's file takes no direct I/O.
+ *	At least one layer's file takes no direct I/O, or was opened without
+ *	O_DIRECT.
  * ``QCOW2_DEV_F_PARK``
  *	Was attached with QCOW2_ATTACH_F_PARK.
  * ``QCOW2_DEV_F_NOSPACE``
