@@ -11,12 +11,12 @@ command -v fincore >/dev/null || skip "no fincore"
 job()
 {
 	fio --output="$mem/fio" --name=cut --filename="$1" --direct=1 --ioengine=libaio \
-		--iodepth=8 --rw=randwrite --bsrange=4k-96k --size=24m --randseed=7 \
+		--iodepth=8 --rw=randwrite --bsrange=4k-96k --size=8m --randseed=7 \
 		--verify=crc32c "${@:2}" || fail "$(<"$mem/fio")"
 }
 
 disk_4k
-content 32M
+content 16M
 qemu-img convert -f raw -O qcow2 "$raw_content" base.qcow2
 qemu-img create -q -f qcow2 -b base.qcow2 -F qcow2 a.qcow2
 # ext4 keeps the page with the end of a file that is made longer.
@@ -44,4 +44,4 @@ detach "$dev"
 check_clean a.qcow2
 qemu-img convert -f qcow2 -O raw a.qcow2 a.raw
 job a.raw --verify_only=1
-cmp -i 24M a.raw "$raw_content"
+cmp -i 8M a.raw "$raw_content"
