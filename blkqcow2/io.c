@@ -194,7 +194,6 @@ static ssize_t qcow2_rw_copied(struct qcow2_file *file, const struct kiocb *want
 	ssize_t ret = -EFAULT;
 
 	iocb.ki_complete = NULL;
-	iocb.ki_flags |= IOCB_DIRECT;
 	bvec_set_virt(&bv, buf, len);
 	iov_iter_bvec(&piece, iov_iter_rw(iter), &bv, 1, len);
 	if (!write || copy_from_iter_full(buf, len, iter))
@@ -289,7 +288,7 @@ static bool qcow2_fits_direct(const struct qcow2_file *file,
 	return !file->remote || !qcow2_is_kmalloced(bv);
 }
 
-static bool qcow2_is_direct(const struct qcow2_file *file,
+static bool qcow2_must_copy(const struct qcow2_file *file,
 			    const struct iov_iter *iter)
 {
 	size_t left = iov_iter_count(iter), skip = iter->iov_offset, n;
@@ -297,13 +296,13 @@ static bool qcow2_is_direct(const struct qcow2_file *file,
 
 	if (!file->direct ||
 	    (file->dio_align <= QCOW2_SECTOR_BYTES && !file->remote))
-		return file->direct;
+		return false;
 	for (; left; left -= n, skip = 0, bv++) {
 		n = min_t(size_t, bv->bv_len - skip, left);
 		if (!qcow2_fits_direct(file, bv, skip, n))
-			return false;
+			return true;
 	}
-	return true;
+	return false;
 }
 
 /**
@@ -318,17 +317,15 @@ static bool qcow2_is_direct(const struct qcow2_file *file,
 void qcow2_io_prepare(struct qcow2_io *io, struct qcow2_file *file, u64 pos,
 		      u16 ioprio, bool sync_data)
 {
-	bool direct = qcow2_is_direct(file, &io->start);
-
 	io->file = file;
 	io->pos = pos;
 	io->len = iov_iter_count(&io->start);
 	io->done = 0;
-	io->copied = file->direct && !direct;
+	io->copied = qcow2_must_copy(file, &io->start);
 	io->iocb = (struct kiocb){
 		.ki_filp	= file->file,
 		.ki_complete	= qcow2_io_complete,
-		.ki_flags	= (direct ? IOCB_DIRECT : 0) |
+		.ki_flags	= (file->direct ? IOCB_DIRECT : 0) |
 				  (sync_data ? IOCB_DSYNC : 0),
 		.ki_ioprio	= ioprio,
 	};
@@ -382,7 +379,7 @@ void qcow2_io_submit(struct qcow2_io *io, bool nowait)
 int qcow2_io_sync(struct qcow2_file *qfile, u64 pos, struct iov_iter *iter)
 {
 	size_t len = iov_iter_count(iter), done = 0;
-	bool direct = qcow2_is_direct(qfile, iter);
+	bool copied = qcow2_must_copy(qfile, iter);
 	bool write = iov_iter_rw(iter) == WRITE;
 	struct file *file = qfile->file;
 	struct iov_iter start = *iter;
@@ -398,10 +395,10 @@ int qcow2_io_sync(struct qcow2_file *qfile, u64 pos, struct iov_iter *iter)
 		iov_iter_advance(iter, done);
 		init_sync_kiocb(&iocb, file);
 		iocb.ki_pos = pos + done;
-		iocb.ki_flags = direct ? IOCB_DIRECT : 0;
+		iocb.ki_flags = qfile->direct ? IOCB_DIRECT : 0;
 		if (write)
 			file_start_write(file);
-		ret = qcow2_file_rw(qfile, &iocb, iter, qfile->direct && !direct);
+		ret = qcow2_file_rw(qfile, &iocb, iter, copied);
 		if (write)
 			file_end_write(file);
 		if (ret < 0)

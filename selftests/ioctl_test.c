@@ -542,15 +542,20 @@ static void test_info(void)
 	call(QCOW2_CTL_INFO, 0, "info, longer");
 }
 
-/* As the loop driver does, and no other way on some file systems. */
-static void test_direct(int flags, uint32_t want, const char *what)
+static void attach_5(int flags, const char *what)
 {
-	int fd = open_image(image, O_RDWR | flags);
+	int fd = open_image(image, flags);
 
 	begin_attach(&(struct qcow2_ctl_layer){ fd, QCOW2_FORMAT_QCOW2, -1 }, 1);
 	arg.attach.index = 5;
 	call(QCOW2_CTL_ATTACH, 0, what);
 	close(fd);
+}
+
+/* As the loop driver does, and no other way on some file systems. */
+static void test_direct(int flags, uint32_t want, const char *what)
+{
+	attach_5(O_RDWR | flags, what);
 	info(0, what, 0, 0, 0);
 	verdict((arg.info.dev_flags & QCOW2_DEV_F_BUFFERED) == want, what,
 		"something else is reported");
@@ -691,7 +696,6 @@ static void test_namespace(void)
 int main(int argc, char **argv)
 {
 	unsigned int i;
-	int fd;
 
 	if (argc != 4) {
 		fprintf(stderr, "usage: ioctl_test IMAGE OVERLAY RAW\n");
@@ -717,11 +721,7 @@ int main(int argc, char **argv)
 	test_direct(0, QCOW2_DEV_F_BUFFERED, "opened without O_DIRECT");
 	test_direct(O_DIRECT, 0, "opened with O_DIRECT");
 
-	fd = open_image(image, O_RDWR);
-	begin_attach(&(struct qcow2_ctl_layer){ fd, QCOW2_FORMAT_QCOW2, -1 }, 1);
-	arg.attach.index = 5;
-	call(QCOW2_CTL_ATTACH, 0, "index 5");
-	close(fd);
+	attach_5(O_RDWR, "index 5");
 	test_info();
 	test_window();
 	in_child(test_no_capability);
